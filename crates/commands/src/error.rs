@@ -1,0 +1,59 @@
+//! Every error a command can answer with, and its text on the wire. No other file holds error texts.
+
+use std::borrow::Cow;
+
+/// Why a command failed. The texts are Redis's, so that clients that match on them keep working.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// The key holds another type.
+    #[error("WRONGTYPE Operation against a key holding the wrong kind of value")]
+    WrongType,
+    /// Not parseable as a signed 64-bit integer.
+    #[error("ERR value is not an integer or out of range")]
+    NotAnInteger,
+    /// Not parseable as a double.
+    #[error("ERR value is not a valid float")]
+    NotAFloat,
+    /// Arguments in the wrong order or unknown.
+    #[error("ERR syntax error")]
+    Syntax,
+    /// The key must exist.
+    #[error("ERR no such key")]
+    NoSuchKey,
+    /// An index beyond the end.
+    #[error("ERR index out of range")]
+    IndexOutOfRange,
+    /// INCR or DECR past 64 bits.
+    #[error("ERR increment or decrement would overflow")]
+    Overflow,
+    /// A count that must not be negative.
+    #[error("ERR value is out of range, must be positive")]
+    NotPositive,
+    /// An expiry in the past or beyond 64 bits; holds the command's name.
+    #[error("ERR invalid expire time in '{0}' command")]
+    InvalidExpire(&'static str),
+    /// Wrong number of words; holds the full command name.
+    #[error("ERR wrong number of arguments for '{0}' command")]
+    WrongArity(Cow<'static, str>),
+    /// A timeout that is not a number.
+    #[error("ERR timeout is not a float or out of range")]
+    BadTimeout,
+    /// A timeout below zero.
+    #[error("ERR timeout is negative")]
+    NegativeTimeout,
+    /// Any other text, code included.
+    #[error("{0}")]
+    Text(Cow<'static, str>),
+}
+
+impl CommandError {
+    /// An error with a fixed text, code included ("ERR offset is out of range").
+    pub const fn text(text: &'static str) -> CommandError {
+        CommandError::Text(Cow::Borrowed(text))
+    }
+
+    /// An error with a composed text, code included.
+    pub fn owned(text: String) -> CommandError {
+        CommandError::Text(Cow::Owned(text))
+    }
+}
