@@ -1,1 +1,11 @@
-//! store
+//! Keyspace, values, expiry and eviction. No clock, no IO, no async: time and randomness arrive as arguments.
+
+mod encoding;
+pub mod number;
+pub mod types;
+
+pub use encoding::EncodingLimits;
+pub use types::hash::Hash;
+pub use types::list::List;
+pub use types::set::Set;
+pub use types::sorted_set::SortedSet;

@@ -1,0 +1,26 @@
+//! List values.
+
+/// A list value.
+#[derive(Debug, Default)]
+pub struct List {
+    len: usize,
+}
+
+impl List {
+    /// An empty value.
+    pub fn new() -> List {
+        List::default()
+    }
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Name that OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        "listpack"
+    }
+}

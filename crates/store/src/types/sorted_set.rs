@@ -1,0 +1,26 @@
+//! SortedSet values.
+
+/// A sorted_set value.
+#[derive(Debug, Default)]
+pub struct SortedSet {
+    len: usize,
+}
+
+impl SortedSet {
+    /// An empty value.
+    pub fn new() -> SortedSet {
+        SortedSet::default()
+    }
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Name that OBJECT ENCODING answers.
+    pub fn encoding(&self) -> &'static str {
+        "listpack"
+    }
+}
