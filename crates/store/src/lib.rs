@@ -1,6 +1,7 @@
 //! Keyspace, values, expiry and eviction. No clock, no IO, no async: time and randomness arrive as arguments.
 
 mod encoding;
+pub mod glob;
 pub mod number;
 pub mod types;
 
