@@ -1,8 +1,11 @@
 //! Keyspace, values, expiry and eviction. No clock, no IO, no async: time and randomness arrive as arguments.
 
+mod alloc_size;
 mod encoding;
 pub mod glob;
 pub mod number;
+pub mod packed;
+pub mod thin;
 pub mod types;
 
 pub use encoding::EncodingLimits;
