@@ -3,6 +3,7 @@
 mod alloc_size;
 mod encoding;
 pub mod glob;
+pub mod member_table;
 pub mod number;
 pub mod packed;
 pub mod thin;

@@ -1,0 +1,348 @@
+//! Hash table of members behind one pointer each, for large hashes, sets and sorted sets.
+//!
+//! A bucket is one cache line: seven tags of seven hash bits, seven pointers, and a count of members that had to
+//! move on to a following bucket. Lookups touch one line, then the member. The number of buckets is a power of two and
+//! a member is found from its home bucket, so a scan cursor that counts in reversed bits, as Redis's SCAN does
+//! (<https://redis.io/docs/latest/commands/scan/>), survives growth and shrinking between calls.
+
+use crate::alloc_size::alloc_size;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
+
+/// Slots of a bucket.
+const SLOTS: usize = 7;
+/// Members per bucket, on average, above which the table doubles.
+const LOAD_MAX: usize = 6;
+/// Byte of a bucket's `meta` that counts members which passed it by; 255 means "many" and stays.
+const PASSED: usize = 7;
+/// Bit of a tag that marks a member whose home is an earlier bucket.
+const FOREIGN: u8 = 0x80;
+const ONES: u64 = 0x0001_0101_0101_0101;
+
+/// What a `MemberTable` holds.
+pub trait Member {
+    /// The bytes it is found by. They must not change while it is in a table.
+    fn key(&self) -> &[u8];
+    /// Bytes on the heap.
+    fn mem_usage(&self) -> usize;
+}
+
+impl Member for crate::thin::ThinBytes {
+    #[inline]
+    fn key(&self) -> &[u8] {
+        self
+    }
+    fn mem_usage(&self) -> usize {
+        crate::thin::ThinBytes::mem_usage(self)
+    }
+}
+
+/// Hash of a member's key, seeded once per process so that clients cannot choose colliding members.
+#[inline]
+pub fn member_hash(key: &[u8]) -> u64 {
+    static SEED: LazyLock<foldhash::quality::RandomState> = LazyLock::new(Default::default);
+    SEED.hash_one(key)
+}
+
+#[derive(Clone)]
+#[repr(C, align(64))]
+struct Bucket<T> {
+    /// A tag per slot, 0 when it is free; then the `PASSED` count.
+    meta: [u8; 8],
+    slots: [Option<T>; SLOTS],
+}
+
+impl<T> Default for Bucket<T> {
+    fn default() -> Bucket<T> {
+        Bucket { meta: [0; 8], slots: [const { None }; SLOTS] }
+    }
+}
+
+impl<T> Bucket<T> {
+    /// Slots whose tag may be `tag`, as one set bit per byte. Never misses one; may report too many.
+    #[inline]
+    fn candidates(&self, tag: u8) -> u64 {
+        let tags = u64::from_le_bytes(self.meta) & (ONES * 0x7F);
+        let differing = tags ^ (ONES * u64::from(tag));
+        differing.wrapping_sub(ONES) & !differing & (ONES << 7)
+    }
+
+    #[inline]
+    fn free_slot(&self) -> Option<usize> {
+        let free = self.candidates(0);
+        (free != 0).then(|| free.trailing_zeros() as usize / 8)
+    }
+}
+
+/// Members found by their bytes. Empty tables take no memory.
+#[derive(Clone)]
+pub struct MemberTable<T> {
+    buckets: Vec<Bucket<T>>,
+    len: usize,
+}
+
+impl<T> Default for MemberTable<T> {
+    fn default() -> MemberTable<T> {
+        MemberTable { buckets: Vec::new(), len: 0 }
+    }
+}
+
+#[inline]
+fn tag_of(hash: u64) -> u8 {
+    ((hash >> 57) as u8).max(1)
+}
+
+impl<T: Member> MemberTable<T> {
+    /// An empty table.
+    pub fn new() -> MemberTable<T> {
+        MemberTable::default()
+    }
+
+    /// An empty table with room for `members`.
+    pub fn with_capacity(members: usize) -> MemberTable<T> {
+        let mut table = MemberTable::new();
+        table.reserve(members);
+        table
+    }
+
+    /// Number of members.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no members.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Makes room for `extra` more members.
+    pub fn reserve(&mut self, extra: usize) {
+        let wanted = self.len.saturating_add(extra);
+        if wanted > self.buckets.len() * LOAD_MAX {
+            self.rebuild(wanted.div_ceil(LOAD_MAX));
+        }
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.buckets.len().wrapping_sub(1)
+    }
+
+    /// Bucket and slot of the member with these bytes.
+    #[inline]
+    fn find(&self, key: &[u8], hash: u64) -> Option<(usize, usize)> {
+        let mask = self.mask();
+        let tag = tag_of(hash);
+        let mut at = hash as usize & mask;
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            let mut candidates = bucket.candidates(tag);
+            while candidates != 0 {
+                let slot = candidates.trailing_zeros() as usize / 8;
+                if bucket.slots[slot].as_ref().is_some_and(|member| member.key() == key) {
+                    return Some((at, slot));
+                }
+                candidates &= candidates - 1;
+            }
+            if bucket.meta[PASSED] == 0 {
+                return None;
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    /// The member with these bytes.
+    #[inline]
+    pub fn get(&self, key: &[u8]) -> Option<&T> {
+        let (bucket, slot) = self.find(key, member_hash(key))?;
+        self.buckets[bucket].slots[slot].as_ref()
+    }
+
+    /// The member with these bytes, for a change that keeps them.
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut T> {
+        let (bucket, slot) = self.find(key, member_hash(key))?;
+        self.buckets[bucket].slots[slot].as_mut()
+    }
+
+    /// Whether a member has these bytes.
+    #[inline]
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.find(key, member_hash(key)).is_some()
+    }
+
+    /// Adds the member that `make` builds, unless one with these bytes is there. Returns whether it was added.
+    #[inline]
+    pub fn insert_with(&mut self, key: &[u8], make: impl FnOnce() -> T) -> bool {
+        let hash = member_hash(key);
+        if self.find(key, hash).is_some() {
+            return false;
+        }
+        self.insert_new(hash, make());
+        true
+    }
+
+    /// Adds `member`; returns the one with the same bytes that it replaces.
+    pub fn insert(&mut self, member: T) -> Option<T> {
+        let hash = member_hash(member.key());
+        match self.find(member.key(), hash) {
+            Some((bucket, slot)) => self.buckets[bucket].slots[slot].replace(member),
+            None => {
+                self.insert_new(hash, member);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn insert_new(&mut self, hash: u64, member: T) {
+        if self.len >= self.buckets.len() * LOAD_MAX {
+            self.rebuild((self.buckets.len() * 2).max(1));
+        }
+        self.place(hash, member);
+        self.len += 1;
+    }
+
+    /// Puts a member that is not there into the first free slot from its home on. There is one: the load is bounded.
+    #[inline]
+    fn place(&mut self, hash: u64, member: T) {
+        let mask = self.mask();
+        let home = hash as usize & mask;
+        let mut at = home;
+        loop {
+            let bucket = &mut self.buckets[at];
+            if let Some(slot) = bucket.free_slot() {
+                let foreign = if at == home { 0 } else { FOREIGN };
+                bucket.meta[slot] = tag_of(hash) | foreign;
+                bucket.slots[slot] = Some(member);
+                return;
+            }
+            bucket.meta[PASSED] = bucket.meta[PASSED].saturating_add(1);
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Removes the member with these bytes.
+    pub fn remove(&mut self, key: &[u8]) -> Option<T> {
+        let hash = member_hash(key);
+        let (at, slot) = self.find(key, hash)?;
+        let member = self.buckets[at].slots[slot].take();
+        self.buckets[at].meta[slot] = 0;
+        let mask = self.mask();
+        let mut passed = hash as usize & mask;
+        while passed != at {
+            let count = &mut self.buckets[passed].meta[PASSED];
+            *count -= u8::from(*count != u8::MAX);
+            passed = (passed + 1) & mask;
+        }
+        self.len -= 1;
+        if self.len == 0 {
+            self.buckets = Vec::new();
+        } else if self.len < self.buckets.len() * LOAD_MAX / 8 {
+            self.rebuild(self.len.div_ceil(LOAD_MAX / 2));
+        }
+        member
+    }
+
+    /// Removes all members.
+    pub fn clear(&mut self) {
+        *self = MemberTable::default();
+    }
+
+    /// Moves all members to a table of at least `buckets` buckets.
+    #[cold]
+    fn rebuild(&mut self, buckets: usize) {
+        let buckets = buckets.next_power_of_two();
+        let mut fresh = Vec::with_capacity(buckets);
+        fresh.resize_with(buckets, Bucket::default);
+        let old = std::mem::replace(&mut self.buckets, fresh);
+        for member in old.into_iter().flat_map(|bucket| bucket.slots).flatten() {
+            self.place(member_hash(member.key()), member);
+        }
+    }
+
+    /// All members, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> + Clone {
+        self.buckets.iter().flat_map(|bucket| bucket.slots.iter().flatten())
+    }
+
+    /// All members by value.
+    pub fn into_members(self) -> impl Iterator<Item = T> {
+        self.buckets.into_iter().flat_map(|bucket| bucket.slots).flatten()
+    }
+
+    /// Visits the members of one home bucket; begins at cursor 0 and is complete when it returns 0.
+    ///
+    /// Every member that is there from the first call to the last is visited at least once, however the table grows
+    /// or shrinks between calls; a member may be visited more than once.
+    pub fn scan(&self, cursor: u64, mut visit: impl FnMut(&T)) -> u64 {
+        if self.buckets.is_empty() {
+            return 0;
+        }
+        let mask = self.mask();
+        let home = cursor as usize & mask;
+        let mut at = home;
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            for (member, &tag) in bucket.slots.iter().zip(&bucket.meta) {
+                let Some(member) = member else { continue };
+                let at_home = if at == home {
+                    tag & FOREIGN == 0
+                } else {
+                    tag & FOREIGN != 0 && member_hash(member.key()) as usize & mask == home
+                };
+                if at_home {
+                    visit(member);
+                }
+            }
+            if bucket.meta[PASSED] == 0 {
+                break;
+            }
+            at = (at + 1) & mask;
+        }
+        // Increment the bits under the mask, highest first: buckets that split or merge stay together in this order.
+        (cursor | !(mask as u64)).reverse_bits().wrapping_add(1).reverse_bits()
+    }
+
+    /// A member chosen with equal chances. The load is bounded from below, so few slots are tried.
+    pub fn random(&self, rng: &mut fastrand::Rng) -> Option<&T> {
+        if self.len == 0 {
+            return None;
+        }
+        loop {
+            let at = rng.usize(..self.buckets.len() * SLOTS);
+            if let Some(member) = &self.buckets[at / SLOTS].slots[at % SLOTS] {
+                return Some(member);
+            }
+        }
+    }
+
+    /// Bytes on the heap: the buckets, and the members' share estimated from a sample of them.
+    pub fn mem_usage(&self) -> usize {
+        const SAMPLE: usize = 64;
+        let sampled = self.len.min(SAMPLE);
+        let members: usize = self.iter().take(SAMPLE).map(Member::mem_usage).sum();
+        let average = if sampled == 0 { 0.0 } else { members as f64 / sampled as f64 };
+        alloc_size(self.buckets.capacity() * size_of::<Bucket<T>>()) + (average * self.len as f64) as usize
+    }
+}
+
+impl<T: Member> Extend<T> for MemberTable<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, members: I) {
+        for member in members {
+            self.insert(member);
+        }
+    }
+}
+
+impl<T: std::fmt::Debug + Member> std::fmt::Debug for MemberTable<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+#[path = "member_table_tests.rs"]
+mod tests;
