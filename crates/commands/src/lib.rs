@@ -3,9 +3,14 @@
 pub mod args;
 pub mod context;
 pub mod error;
+pub mod families;
+pub mod keys;
 pub mod number;
 pub mod spec;
+pub mod specs;
+pub mod table;
 
 pub use args::{Args, Cursor};
 pub use context::{Context, Deadline, Settings};
 pub use error::CommandError;
+pub use table::{Command, find, lookup, table};

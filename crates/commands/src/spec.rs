@@ -27,9 +27,7 @@ pub enum Run {
 pub enum ServerOp {
     // connection
     Auth,
-    ClientCaching,
     ClientGetname,
-    ClientGetredir,
     ClientHelp,
     ClientId,
     ClientInfo,
@@ -274,6 +272,15 @@ impl KeySpec {
             notes: "",
         }
     }
+    /// Keys that cannot be told from the arguments, and why.
+    pub const fn unknown(flags: KeyFlags, notes: &'static str) -> KeySpec {
+        KeySpec { flags, begin: BeginSearch::Unknown, find: FindKeys::Unknown, notes }
+    }
+    /// With a remark.
+    pub const fn notes(mut self, notes: &'static str) -> KeySpec {
+        self.notes = notes;
+        self
+    }
     /// A key count at argument `at`, the keys right after it.
     pub const fn keynum(flags: KeyFlags, at: i32) -> KeySpec {
         KeySpec {
@@ -415,6 +422,29 @@ pub struct Doc {
     pub args: &'static [Arg],
 }
 
+impl Doc {
+    /// A command that is neither deprecated nor changed since it came, without arguments.
+    pub const fn new(summary: &'static str, since: &'static str, complexity: &'static str) -> Doc {
+        Doc { summary, since, complexity, deprecated_since: "", replaced_by: "", history: &[], args: &[] }
+    }
+    /// Deprecated since a version in favour of something else.
+    pub const fn deprecated(mut self, since: &'static str, replaced_by: &'static str) -> Doc {
+        self.deprecated_since = since;
+        self.replaced_by = replaced_by;
+        self
+    }
+    /// With (version, what changed) pairs.
+    pub const fn history(mut self, history: &'static [(&'static str, &'static str)]) -> Doc {
+        self.history = history;
+        self
+    }
+    /// With an argument tree.
+    pub const fn args(mut self, args: &'static [Arg]) -> Doc {
+        self.args = args;
+        self
+    }
+}
+
 /// A command's row: the only place its name stands.
 #[derive(Clone, Copy)]
 pub struct CommandSpec {
@@ -424,7 +454,7 @@ pub struct CommandSpec {
     pub arity: i16,
     /// Flags, `internal` ones included.
     pub flags: Flags,
-    /// ACL categories beyond those that follow from flags and family.
+    /// ACL categories beyond those that follow from flags (write, read, fast or slow, blocking, admin).
     pub categories: Categories,
     /// Where its keys are.
     pub keys: &'static [KeySpec],
@@ -441,29 +471,19 @@ pub struct CommandSpec {
 }
 
 impl CommandSpec {
-    /// A row with everything but name, arity and `run` empty.
-    pub const fn new(name: &'static str, arity: i16, run: Run) -> CommandSpec {
-        CommandSpec {
-            name,
-            arity,
-            flags: Flags::NONE,
-            categories: Categories::NONE,
-            keys: &[],
-            propagate: Propagate::Never,
-            run,
-            doc: Doc {
-                summary: "",
-                since: "",
-                complexity: "",
-                deprecated_since: "",
-                replaced_by: "",
-                history: &[],
-                args: &[],
-            },
-            tips: &[],
-            subcommands: &[],
-        }
-    }
+    /// What a row has where it says nothing.
+    pub const EMPTY: CommandSpec = CommandSpec {
+        name: "",
+        arity: 0,
+        flags: Flags::NONE,
+        categories: Categories::NONE,
+        keys: &[],
+        propagate: Propagate::Never,
+        run: Run::Container,
+        doc: Doc::new("", "", ""),
+        tips: &[],
+        subcommands: &[],
+    };
     /// Whether the row writes.
     pub const fn is_write(&self) -> bool {
         self.flags.has(Flags::WRITE)

@@ -1,0 +1,1 @@
+//! Handlers of the data commands, one module per family.

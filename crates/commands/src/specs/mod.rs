@@ -1,0 +1,5 @@
+//! Rows of the command table, one module per family. A family is listed here once its handlers exist.
+
+pub mod connection;
+pub mod server;
+pub mod transaction;
