@@ -45,7 +45,7 @@ pub enum Deadline {
 /// Everything a handler works with. Lives for one call.
 pub struct Context<'t> {
     /// The open transaction. It holds the partitions of every key the row's key specs name.
-    pub txn: &'t mut Txn<'t>,
+    pub txn: Txn<'t>,
     /// Encoding thresholds and limits.
     pub settings: &'t Settings,
     /// Randomness of this worker (SRANDMEMBER, SPOP...).

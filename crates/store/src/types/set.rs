@@ -1,7 +1,7 @@
 //! Set values.
 
 /// A set value.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Set {
     len: usize,
 }
@@ -18,6 +18,10 @@ impl Set {
     /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+    /// Heap bytes.
+    pub fn mem_usage(&self) -> usize {
+        0
     }
     /// Name that OBJECT ENCODING answers.
     pub fn encoding(&self) -> &'static str {

@@ -1,0 +1,119 @@
+//! Expiry cycles and eviction by sampling.
+//! Rules: <https://redis.io/docs/latest/develop/reference/eviction/>
+
+use crate::entry::Entry;
+use crate::txn::Txn;
+
+/// `maxmemory-policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[expect(missing_docs, reason = "the published names")]
+pub enum EvictionPolicy {
+    #[default]
+    NoEviction,
+    AllkeysLru,
+    AllkeysLfu,
+    AllkeysRandom,
+    VolatileLru,
+    VolatileLfu,
+    VolatileRandom,
+    VolatileTtl,
+}
+
+impl EvictionPolicy {
+    /// Only keys with an expiry may go.
+    pub fn is_volatile(self) -> bool {
+        use EvictionPolicy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};
+        matches!(self, VolatileLru | VolatileLfu | VolatileRandom | VolatileTtl)
+    }
+
+    /// Access clocks count frequency.
+    pub fn is_lfu(self) -> bool {
+        matches!(self, EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu)
+    }
+}
+
+/// A key that may be evicted; the higher the score, the sooner.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Database.
+    pub db: usize,
+    /// Key.
+    pub key: Box<[u8]>,
+    /// Rank under the policy.
+    pub score: u64,
+}
+
+impl Txn<'_> {
+    /// Draws up to `samples` candidates from the held partitions of a database.
+    pub fn sample(&mut self, db: usize, policy: EvictionPolicy, samples: usize, into: &mut Vec<Candidate>) {
+        let Some(database) = self.database_of(db) else { return };
+        let volatile = policy.is_volatile();
+        let held: Vec<usize> = self
+            .held()
+            .iter()
+            .filter(|p| {
+                let count = &database.counts[*p];
+                if volatile { count.expires.get() > 0 } else { count.keys.get() > 0 }
+            })
+            .collect();
+        if held.is_empty() {
+            return;
+        }
+        let mut drawn = 0;
+        // Slots are drawn at random and walked from there, so that sparse partitions are found too.
+        let partition = held[self.rng.usize(0..held.len())];
+        let slots = self.keyspace().slots_of(partition);
+        let start = self.rng.usize(0..slots.len());
+        for step in 0..slots.len() {
+            let table = &database.tables[slots.start + (start + step) % slots.len()];
+            let wanted = if volatile { table.expires() } else { table.len() };
+            if wanted == 0 {
+                continue;
+            }
+            for _ in 0..samples.min(wanted * 4) {
+                let Some(entry) = table.random(&mut self.rng) else { break };
+                if volatile && entry.expire_ms().is_none() {
+                    continue;
+                }
+                into.push(Candidate { db, key: entry.key().into(), score: self.score(entry, policy) });
+                drawn += 1;
+                if drawn >= samples {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn score(&mut self, entry: Entry, policy: EvictionPolicy) -> u64 {
+        use EvictionPolicy as P;
+        match policy {
+            P::AllkeysLru | P::VolatileLru => u64::from(self.clock.idle_seconds(entry.clock())),
+            P::AllkeysLfu | P::VolatileLfu => 255 - u64::from(self.clock.frequency(entry.clock())),
+            P::VolatileTtl => u64::MAX - entry.expire_ms().unwrap_or(i64::MAX).max(0) as u64,
+            P::AllkeysRandom | P::VolatileRandom | P::NoEviction => self.rng.u64(..),
+        }
+    }
+
+    /// Removes what has expired in one held partition of every database; stops after `removals_max`.
+    /// Returns how many went and whether some may be left.
+    pub fn expire_partition(&mut self, partition: usize, removals_max: usize) -> (usize, bool) {
+        let mut removed = 0;
+        let before = self.db();
+        for db in 0..self.keyspace().databases() {
+            let Some(database) = self.database_of(db) else { continue };
+            if database.counts[partition].expires.get() == 0 {
+                continue;
+            }
+            self.set_db(db);
+            for slot in self.keyspace().slots_of(partition) {
+                removed += self.expire_slot(slot);
+                if removed >= removals_max {
+                    self.set_db(before);
+                    return (removed, true);
+                }
+            }
+        }
+        self.set_db(before);
+        (removed, false)
+    }
+}

@@ -1,0 +1,238 @@
+//! The keyspace: per database one table per hash slot, guarded by partitions, each a lock over a range of slots.
+#![allow(unsafe_code)]
+
+use crate::key::{Key, KeyHasher, SLOTS};
+use crate::side::Side;
+use crate::table::{Table, prefetch};
+use crossbeam_epoch as epoch;
+use parking_lot::RawMutex;
+use parking_lot::lock_api::RawMutex as _;
+use std::cell::{Cell, UnsafeCell};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Most partitions a keyspace can have.
+pub const PARTITIONS_MAX: usize = 256;
+
+/// A set of partitions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PartitionSet {
+    words: [u64; PARTITIONS_MAX / 64],
+}
+
+impl PartitionSet {
+    /// No partition.
+    pub const EMPTY: PartitionSet = PartitionSet { words: [0; PARTITIONS_MAX / 64] };
+
+    /// Adds a partition.
+    #[inline]
+    pub fn insert(&mut self, partition: usize) {
+        self.words[partition / 64] |= 1 << (partition % 64);
+    }
+
+    /// Whether a partition is in the set.
+    #[inline]
+    pub fn contains(&self, partition: usize) -> bool {
+        self.words[partition / 64] & (1 << (partition % 64)) != 0
+    }
+
+    /// Whether every member of `other` is in the set.
+    #[inline]
+    pub fn contains_all(&self, other: &PartitionSet) -> bool {
+        self.words.iter().zip(&other.words).all(|(mine, theirs)| mine & theirs == *theirs)
+    }
+
+    /// Adds all members of `other`.
+    pub fn extend(&mut self, other: &PartitionSet) {
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
+    }
+
+    /// Whether the set is empty.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// Members in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + use<> {
+        self.words.into_iter().enumerate().flat_map(|(index, word)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                (left != 0).then(|| {
+                    let bit = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    index * 64 + bit
+                })
+            })
+        })
+    }
+}
+
+/// Keys of one database within one partition.
+#[derive(Default)]
+pub(crate) struct Count {
+    pub(crate) keys: Cell<usize>,
+    pub(crate) expires: Cell<usize>,
+}
+
+/// One database: a table, and the earliest expiry in it, per slot; counts per partition.
+pub(crate) struct Database {
+    pub(crate) tables: Box<[Table]>,
+    /// Lower bound of the expiries in each slot, Unix ms; `i64::MAX` when there is none.
+    pub(crate) next_expire: Box<[Cell<i64>]>,
+    pub(crate) counts: Box<[Count]>,
+}
+
+// SAFETY: everything in a `Database` is touched under the lock of its slot's partition, save `Table::prefetch_*`, which
+// read atomics only.
+unsafe impl Sync for Database {}
+// SAFETY: it owns what it points to; values are Send.
+unsafe impl Send for Database {}
+
+impl Database {
+    fn new(partitions: usize) -> Database {
+        Database {
+            tables: (0..SLOTS).map(|_| Table::new()).collect(),
+            next_expire: (0..SLOTS).map(|_| Cell::new(i64::MAX)).collect(),
+            counts: (0..partitions).map(|_| Count::default()).collect(),
+        }
+    }
+}
+
+/// A lock over a range of slots, with what hangs on keys but is not data. Alone on its cache lines.
+#[repr(align(128))]
+pub(crate) struct Partition {
+    lock: RawMutex,
+    side: UnsafeCell<Side>,
+}
+
+// SAFETY: `side` is reached only through `Keyspace::side`, whose callers hold the lock.
+unsafe impl Sync for Partition {}
+
+/// All databases. Shared by every worker; reached through `Txn`.
+pub struct Keyspace {
+    partitions: Box<[Partition]>,
+    /// Right shift that takes a slot to its partition.
+    shift: u32,
+    databases: Box<[OnceLock<Database>]>,
+    pub(crate) hasher: KeyHasher,
+    /// Whether transactions collect keyspace events.
+    pub(crate) events: AtomicBool,
+}
+
+impl Keyspace {
+    /// An empty keyspace of `databases` databases over `partitions` partitions (a power of two up to
+    /// `PARTITIONS_MAX`). `seed` keys the hash function and must not be known outside.
+    pub fn new(databases: usize, partitions: usize, seed: u64) -> Keyspace {
+        assert!(partitions.is_power_of_two() && partitions <= PARTITIONS_MAX, "partitions: a power of two");
+        assert!((1..=1 << 15).contains(&databases), "databases: 1 to 32768");
+        Keyspace {
+            partitions: (0..partitions)
+                .map(|_| Partition { lock: RawMutex::INIT, side: UnsafeCell::new(Side::default()) })
+                .collect(),
+            shift: (SLOTS / partitions).trailing_zeros(),
+            databases: (0..databases).map(|_| OnceLock::new()).collect(),
+            hasher: KeyHasher::new(seed),
+            events: AtomicBool::new(false),
+        }
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> usize {
+        self.databases.len()
+    }
+
+    /// Number of partitions.
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// Whether transactions collect keyspace events (`notify-keyspace-events` is not empty).
+    pub fn set_events(&self, on: bool) {
+        self.events.store(on, Relaxed);
+    }
+
+    /// Hash and slot of a key.
+    #[inline]
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        self.hasher.key(bytes)
+    }
+
+    /// Partition of a slot.
+    #[inline]
+    pub fn partition_of(&self, slot: u16) -> usize {
+        usize::from(slot) >> self.shift
+    }
+
+    /// All partitions.
+    pub fn all_partitions(&self) -> PartitionSet {
+        let mut all = PartitionSet::EMPTY;
+        (0..self.partitions.len()).for_each(|partition| all.insert(partition));
+        all
+    }
+
+    /// Slots of a partition.
+    pub fn slots_of(&self, partition: usize) -> std::ops::Range<usize> {
+        let width = 1usize << self.shift;
+        partition * width..(partition + 1) * width
+    }
+
+    #[inline]
+    pub(crate) fn database(&self, db: usize) -> Option<&Database> {
+        self.databases[db].get()
+    }
+
+    pub(crate) fn database_or_create(&self, db: usize) -> &Database {
+        self.databases[db].get_or_init(|| Database::new(self.partitions.len()))
+    }
+
+    /// Asks the processor for the table of the key's slot: the first of three prefetch steps over a batch.
+    #[inline]
+    pub fn prefetch_slot(&self, db: usize, key: &Key<'_>) {
+        if let Some(database) = self.database(db) {
+            prefetch((&raw const database.tables[usize::from(key.slot)]).cast());
+        }
+    }
+
+    /// Asks for the key's bucket: the second step.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: usize, key: &Key<'_>, guard: &epoch::Guard) {
+        if let Some(database) = self.database(db) {
+            database.tables[usize::from(key.slot)].prefetch_bucket(key.hash, guard);
+        }
+    }
+
+    /// Asks for the key's entry: the third step.
+    #[inline]
+    pub fn prefetch_entry(&self, db: usize, key: &Key<'_>, guard: &epoch::Guard) {
+        if let Some(database) = self.database(db) {
+            database.tables[usize::from(key.slot)].prefetch_entry(key.hash, guard);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self, partition: usize) {
+        self.partitions[partition].lock.lock();
+    }
+
+    pub(crate) fn try_lock(&self, partition: usize) -> bool {
+        self.partitions[partition].lock.try_lock()
+    }
+
+    /// # Safety
+    /// The caller holds the lock.
+    #[inline]
+    pub(crate) unsafe fn unlock(&self, partition: usize) {
+        // SAFETY: by the caller.
+        unsafe { self.partitions[partition].lock.unlock() }
+    }
+
+    /// # Safety
+    /// The caller holds the partition's lock and no other reference to its side structures.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the lock, not the reference, makes it exclusive")]
+    pub(crate) unsafe fn side(&self, partition: usize) -> &mut Side {
+        // SAFETY: by the caller.
+        unsafe { &mut *self.partitions[partition].side.get() }
+    }
+}

@@ -1,0 +1,955 @@
+//! A transaction: the partitions of its keys, held, and everything a command may do to them.
+#![allow(unsafe_code)]
+
+use crate::access::AccessClock;
+use crate::effects::Effects;
+use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload, Str};
+use crate::events::{Class, Event};
+use crate::key::Key;
+use crate::keyspace::{Database, Keyspace, PartitionSet};
+use crate::number;
+use crate::side::{Waiter, WatchMark};
+use crate::table::{Detached, Place};
+use crate::value::{StrMut, Value, ValueMut, ValueRef};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What becomes of a key's expiry when its value is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// No expiry.
+    Clear,
+    /// As before.
+    Keep,
+    /// At this Unix time, milliseconds.
+    At(i64),
+}
+
+/// What a transaction counted; the server adds it to its statistics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// `keyspace_hits`.
+    pub hits: u64,
+    /// `keyspace_misses`.
+    pub misses: u64,
+    /// `expired_keys`.
+    pub expired: u64,
+    /// Changes to the data set (`rdb_changes_since_last_save`).
+    pub dirty: u64,
+}
+
+/// Access facts of a key, for OBJECT.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// Seconds since the last access (LRU policies).
+    pub idle_seconds: u32,
+    /// LFU counter after decay (LFU policies).
+    pub frequency: u32,
+}
+
+/// A value taken out of the keyspace and not dropped yet, so that dropping can happen elsewhere.
+pub enum Garbage {
+    /// One value.
+    Value(Value),
+    /// The tables of a flushed database.
+    Tables(FlushedTables),
+}
+
+/// Tables of a flushed database.
+pub struct FlushedTables(#[expect(dead_code, reason = "held to be dropped")] Vec<Detached>);
+
+/// See the module's text. Unlocks what it holds when dropped.
+///
+/// A worker keeps one for a whole batch and calls `acquire`/`release` around each run of commands.
+pub struct Txn<'k> {
+    space: &'k Keyspace,
+    held: PartitionSet,
+    db: usize,
+    now_ms: i64,
+    /// Hash and slot computed ahead for one key of the current call.
+    primed: Option<Key<'k>>,
+    /// How accesses are noted.
+    pub clock: AccessClock,
+    /// Randomness for LFU counters and sampling.
+    pub rng: fastrand::Rng,
+    /// Counts since they were last taken.
+    pub counters: Counters,
+    /// Recorded effects of the current commit.
+    pub effects: Effects,
+    /// Events of the current commit, when the keyspace collects them.
+    pub events: Vec<Event>,
+    /// Keys of the current commit that parked clients wait for: (database, key).
+    pub signalled: Vec<(usize, Box<[u8]>)>,
+    /// Values removed lazily: to be dropped by whoever drains this.
+    pub garbage: Vec<Garbage>,
+    /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
+    pub touched: bool,
+}
+
+// SAFETY note for the whole file: an `Entry` reached through a table of a held partition is live and exclusively ours:
+// tables change only under their partition's lock (`held` proves it, checked in `table`), and the signatures bind every
+// reference handed out to a borrow of the transaction, shared for reads and exclusive for changes.
+impl<'k> Txn<'k> {
+    /// A transaction that holds nothing yet, on database 0.
+    pub fn new(space: &'k Keyspace, now_ms: i64, rng: fastrand::Rng) -> Txn<'k> {
+        Txn {
+            space,
+            held: PartitionSet::EMPTY,
+            db: 0,
+            now_ms,
+            primed: None,
+            clock: AccessClock::new(now_ms),
+            rng,
+            counters: Counters::default(),
+            effects: Effects::default(),
+            events: Vec::new(),
+            signalled: Vec::new(),
+            garbage: Vec::new(),
+            touched: false,
+        }
+    }
+
+    // --- locks ---------------------------------------------------------------------------------------------------
+
+    /// Locks the partitions, in ascending order. Nothing may be held.
+    #[inline]
+    pub fn acquire(&mut self, partitions: PartitionSet) {
+        assert!(self.held.is_empty(), "acquiring while holding could deadlock");
+        partitions.iter().for_each(|partition| self.space.lock(partition));
+        self.held = partitions;
+        self.touched = false;
+    }
+
+    /// Locks one partition. Nothing may be held.
+    #[inline]
+    pub fn acquire_one(&mut self, partition: usize) {
+        assert!(self.held.is_empty(), "acquiring while holding could deadlock");
+        self.space.lock(partition);
+        self.held.insert(partition);
+        self.touched = false;
+    }
+
+    /// Locks further partitions without waiting; false (and nothing changed) if one is taken.
+    pub fn try_extend(&mut self, partitions: &PartitionSet) -> bool {
+        let mut added = PartitionSet::EMPTY;
+        for partition in partitions.iter().filter(|p| !self.held.contains(*p)) {
+            if !self.space.try_lock(partition) {
+                // SAFETY: locked a moment ago by this loop.
+                added.iter().for_each(|p| unsafe { self.space.unlock(p) });
+                return false;
+            }
+            added.insert(partition);
+        }
+        self.held.extend(&added);
+        true
+    }
+
+    /// Unlocks everything.
+    #[inline]
+    pub fn release(&mut self) {
+        for partition in self.held.iter() {
+            // SAFETY: members of `held` are locked by this transaction.
+            unsafe { self.space.unlock(partition) };
+        }
+        self.held = PartitionSet::EMPTY;
+    }
+
+    /// What is held.
+    #[inline]
+    pub fn held(&self) -> &PartitionSet {
+        &self.held
+    }
+
+    /// The keyspace.
+    pub fn keyspace(&self) -> &'k Keyspace {
+        self.space
+    }
+
+    // --- time, database, keys ------------------------------------------------------------------------------------
+
+    /// Unix time in milliseconds; stands still within a call.
+    #[inline]
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Moves the time.
+    #[inline]
+    pub fn set_now_ms(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+        self.clock.set(now_ms);
+    }
+
+    /// The database that keys are looked up in.
+    #[inline]
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// Chooses the database (below `Keyspace::databases`) and returns the one before.
+    #[inline]
+    pub fn set_db(&mut self, db: usize) -> usize {
+        std::mem::replace(&mut self.db, db)
+    }
+
+    /// Hash and slot of a key.
+    #[inline]
+    pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        match &self.primed {
+            Some(primed) if std::ptr::eq(primed.bytes, bytes) => Key { bytes, ..*primed },
+            _ => self.space.key(bytes),
+        }
+    }
+
+    /// Gives the next call a key already hashed; it is recognised by its address. The bytes outlive the call.
+    #[inline]
+    pub fn prime(&mut self, key: Option<&Key<'_>>) {
+        // SAFETY: the stretched lifetime is never used to read: `key` only compares the address.
+        self.primed = key.map(|key| Key {
+            bytes: unsafe { std::slice::from_raw_parts(key.bytes.as_ptr(), key.bytes.len()) },
+            ..*key
+        });
+    }
+
+    // --- inner look-ups ------------------------------------------------------------------------------------------
+
+    #[inline]
+    fn database(&self, slot: u16) -> Option<&'k Database> {
+        let held = self.held.contains(self.space.partition_of(slot));
+        assert!(held, "a command touched a key whose partition it does not hold");
+        self.space.database(self.db)
+    }
+
+    #[inline]
+    fn find_raw(&self, key: &Key<'_>) -> Option<Place> {
+        self.database(key.slot)?.tables[usize::from(key.slot)].find(key.hash, key.bytes)
+    }
+
+    /// Finds a live entry; an expired one is removed on the way.
+    #[inline]
+    fn find(&mut self, key: &Key<'_>) -> Option<Place> {
+        let place = self.find_raw(key)?;
+        if let Some(at) = place.entry().expire_ms()
+            && at <= self.now_ms
+        {
+            self.expire(key, place);
+            return None;
+        }
+        Some(place)
+    }
+
+    fn expire(&mut self, key: &Key<'_>, place: Place) {
+        self.detach(key, place, true);
+        self.counters.expired += 1;
+        self.effects.push(self.db, &[b"DEL", key.bytes]);
+        self.notify(key, Class::Expired, "expired");
+    }
+
+    /// Takes the entry out of its table and drops or shelves its value.
+    fn detach(&mut self, key: &Key<'_>, place: Place, lazy: bool) {
+        let entry = self.unlink(key, place);
+        // SAFETY: see the note above `impl`; the entry is out of its table.
+        unsafe {
+            let heavy = lazy && entry.collection().is_some_and(|value| value.is_heavy());
+            if heavy {
+                let mut scratch = Vec::new();
+                self.garbage.push(Garbage::Value(Value::from_payload(entry.into_payload(&mut scratch))));
+            } else {
+                entry.free();
+            }
+        }
+    }
+
+    fn unlink(&mut self, key: &Key<'_>, place: Place) -> Entry {
+        self.touched = true;
+        let space = self.space;
+        let database = self.database(key.slot).expect("the entry was found in it");
+        let table = &database.tables[usize::from(key.slot)];
+        let count = &database.counts[space.partition_of(key.slot)];
+        if place.entry().expire_ms().is_some() {
+            table.add_expires(-1);
+            count.expires.set(count.expires.get() - 1);
+        }
+        count.keys.set(count.keys.get() - 1);
+        table.remove(place, |key| space.hasher.hash(key))
+    }
+
+    fn link(&mut self, key: &Key<'_>, entry: Entry) {
+        self.touched = true;
+        let space = self.space;
+        assert!(self.held.contains(space.partition_of(key.slot)), "the key's partition is not held");
+        let database = space.database_or_create(self.db);
+        database.tables[usize::from(key.slot)].insert(key.hash, entry, |key| space.hasher.hash(key));
+        let count = &database.counts[space.partition_of(key.slot)];
+        count.keys.set(count.keys.get() + 1);
+        if let Some(at) = entry.expire_ms() {
+            self.note_expire(key, at, 1);
+        }
+    }
+
+    /// Keeps the count of expiring keys and the slot's earliest expiry.
+    fn note_expire(&self, key: &Key<'_>, at: i64, delta: i32) {
+        let database = self.database(key.slot).expect("the entry is in it");
+        let slot = usize::from(key.slot);
+        database.tables[slot].add_expires(delta);
+        let count = &database.counts[self.space.partition_of(key.slot)];
+        count.expires.set(count.expires.get().wrapping_add_signed(delta as isize));
+        if at < database.next_expire[slot].get() {
+            database.next_expire[slot].set(at);
+        }
+    }
+
+    #[inline]
+    fn access(&mut self, place: &Place) {
+        let entry = place.entry();
+        let clock = self.clock.accessed(entry.clock(), &mut self.rng);
+        entry.set_clock(clock);
+    }
+
+    #[inline]
+    fn view_of<'a>(place: &Place) -> ValueRef<'a> {
+        let entry = place.entry();
+        match entry.as_str() {
+            Some(string) => ValueRef::Str(string),
+            // SAFETY: see the note above `impl`.
+            None => match unsafe { entry.collection() }.expect("not a string, so a collection") {
+                Collection::List(list) => ValueRef::List(list),
+                Collection::Hash(hash) => ValueRef::Hash(hash),
+                Collection::Set(set) => ValueRef::Set(set),
+                Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
+            },
+        }
+    }
+
+    // --- reads ---------------------------------------------------------------------------------------------------
+
+    /// The value, as a read access: expired keys are gone, hits, misses and the access clock are counted.
+    #[inline]
+    pub fn get(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        match self.find(key) {
+            Some(place) => {
+                self.counters.hits += 1;
+                self.access(&place);
+                Some(Self::view_of(&place))
+            }
+            None => {
+                self.counters.misses += 1;
+                None
+            }
+        }
+    }
+
+    /// The value without counting an access (TYPE, OBJECT, TTL).
+    pub fn peek(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        self.find(key).map(|place| Self::view_of(&place))
+    }
+
+    /// The value of a key already looked up in this call; shared, so that several can be held.
+    pub fn view(&self, key: &Key<'_>) -> Option<ValueRef<'_>> {
+        let place = self.find_raw(key)?;
+        let live = place.entry().expire_ms().is_none_or(|at| at > self.now_ms);
+        live.then(|| Self::view_of(&place))
+    }
+
+    /// Whether the key exists; no access is counted.
+    pub fn contains(&mut self, key: &Key<'_>) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The expiry of an existing key, Unix ms: `None` without key, `Some(None)` without expiry.
+    pub fn expire_at(&mut self, key: &Key<'_>) -> Option<Option<i64>> {
+        self.find(key).map(|place| place.entry().expire_ms())
+    }
+
+    /// Access facts of an existing key.
+    pub fn access_of(&mut self, key: &Key<'_>) -> Option<Access> {
+        let bits = self.find(key)?.entry().clock();
+        Some(Access { idle_seconds: self.clock.idle_seconds(bits), frequency: self.clock.frequency(bits) })
+    }
+
+    /// Notes an access to an existing key (TOUCH).
+    pub fn touch(&mut self, key: &Key<'_>) -> bool {
+        let place = self.find(key);
+        if let Some(place) = &place {
+            self.access(place);
+        }
+        place.is_some()
+    }
+
+    /// Name that OBJECT ENCODING answers.
+    pub fn encoding(&mut self, key: &Key<'_>) -> Option<&'static str> {
+        let entry = self.find(key)?.entry();
+        Some(entry.encoding())
+    }
+
+    /// Bytes the key and its value take, for MEMORY USAGE.
+    pub fn memory_usage(&mut self, key: &Key<'_>) -> Option<usize> {
+        let entry = self.find(key)?.entry();
+        // The bucket's share: a pointer and a tag at the usual load.
+        Some(entry.memory_usage() + 16)
+    }
+
+    // --- changes -------------------------------------------------------------------------------------------------
+
+    /// The value for change, as a write access. Tell `changed` afterwards.
+    pub fn get_mut(&mut self, key: &Key<'_>) -> Option<ValueMut<'_>> {
+        let place = self.find(key)?;
+        self.access(&place);
+        self.touched = true;
+        // SAFETY: see the note above `impl`: the result borrows the transaction exclusively.
+        Some(match unsafe { place.entry().collection_mut() } {
+            None => ValueMut::Str(StrMut::new(place)),
+            Some(Collection::List(list)) => ValueMut::List(list),
+            Some(Collection::Hash(hash)) => ValueMut::Hash(hash),
+            Some(Collection::Set(set)) => ValueMut::Set(set),
+            Some(Collection::SortedSet(zset)) => ValueMut::SortedSet(zset),
+        })
+    }
+
+    /// Sets a string, replacing a value of any type. Stored as an integer when the text is one.
+    #[inline]
+    pub fn set_string(&mut self, key: &Key<'_>, bytes: &[u8], expiry: Expiry) {
+        let payload = match number::parse_i64(bytes) {
+            Some(value) => Payload::Int(value),
+            None if bytes.len() <= EMBED_BYTES_MAX => Payload::Embedded(bytes),
+            None => Payload::Raw(bytes.to_vec()),
+        };
+        self.put(key, payload, expiry);
+    }
+
+    /// Sets a value of any type, replacing what was there. A list or sorted set wakes clients parked on the key.
+    pub fn insert(&mut self, key: &Key<'_>, mut value: Value, expire_ms: Option<i64>) {
+        let expiry = expire_ms.map_or(Expiry::Clear, Expiry::At);
+        let wakes = matches!(value, Value::List(_) | Value::SortedSet(_));
+        self.put(key, value.payload(), expiry);
+        if wakes {
+            self.signal(key);
+        }
+    }
+
+    fn put(&mut self, key: &Key<'_>, payload: Payload<'_>, expiry: Expiry) {
+        self.touched = true;
+        let Some(place) = self.find(key) else {
+            let expire_ms = match expiry {
+                Expiry::At(at) => Some(at),
+                Expiry::Clear | Expiry::Keep => None,
+            };
+            return self.link(key, Entry::new(key.bytes, payload, expire_ms, self.clock.initial()));
+        };
+        let entry = place.entry();
+        let before = entry.expire_ms();
+        let after = match expiry {
+            Expiry::Clear => None,
+            Expiry::Keep => before,
+            Expiry::At(at) => Some(at),
+        };
+        if before == after {
+            let done = match &payload {
+                Payload::Int(value) => entry.overwrite_int(*value),
+                Payload::Embedded(bytes) => entry.overwrite_embedded(bytes),
+                Payload::Raw(_) | Payload::Collection(_) => false,
+            };
+            if done {
+                return self.access(&place);
+            }
+        }
+        let clock = if self.clock.lfu {
+            self.clock.accessed(entry.clock(), &mut self.rng)
+        } else {
+            self.clock.initial()
+        };
+        let old = place.replace(Entry::new(key.bytes, payload, after, clock));
+        self.count_expire(key, before, after);
+        self.discard(old);
+    }
+
+    fn count_expire(&self, key: &Key<'_>, before: Option<i64>, after: Option<i64>) {
+        let delta = i32::from(after.is_some()) - i32::from(before.is_some());
+        match after {
+            Some(at) => self.note_expire(key, at, delta),
+            None if delta != 0 => self.note_expire(key, i64::MAX, delta),
+            None => {}
+        }
+    }
+
+    fn discard(&mut self, old: Entry) {
+        // SAFETY: see the note above `impl`; the entry is out of its table.
+        unsafe { old.free() };
+    }
+
+    /// Removes a key. True if it existed.
+    pub fn remove(&mut self, key: &Key<'_>) -> bool {
+        self.remove_with(key, false)
+    }
+
+    /// Removes a key; a heavy value goes to `garbage` instead of being dropped here (UNLINK).
+    pub fn unlink_key(&mut self, key: &Key<'_>) -> bool {
+        self.remove_with(key, true)
+    }
+
+    fn remove_with(&mut self, key: &Key<'_>, lazy: bool) -> bool {
+        let Some(place) = self.find(key) else { return false };
+        self.detach(key, place, lazy);
+        true
+    }
+
+    /// Removes the key if its collection is empty. True if it did.
+    pub fn remove_if_empty(&mut self, key: &Key<'_>) -> bool {
+        let empty = match self.view(key) {
+            Some(ValueRef::List(list)) => list.is_empty(),
+            Some(ValueRef::Hash(hash)) => hash.is_empty(),
+            Some(ValueRef::Set(set)) => set.is_empty(),
+            Some(ValueRef::SortedSet(zset)) => zset.is_empty(),
+            Some(ValueRef::Str(_)) | None => false,
+        };
+        empty && self.remove(key)
+    }
+
+    /// Takes the value and its expiry out of the keyspace (RENAME, MOVE).
+    pub fn take(&mut self, key: &Key<'_>) -> Option<(Value, Option<i64>)> {
+        let place = self.find(key)?;
+        let expire_ms = place.entry().expire_ms();
+        let entry = self.unlink(key, place);
+        let mut scratch = Vec::new();
+        // SAFETY: see the note above `impl`; the entry is out of its table.
+        let value = Value::from_payload(unsafe { entry.into_payload(&mut scratch) });
+        Some((value, expire_ms))
+    }
+
+    /// A copy of the value, and its expiry (COPY).
+    pub fn copy_of(&mut self, key: &Key<'_>) -> Option<(Value, Option<i64>)> {
+        let entry = self.find(key)?.entry();
+        Some((entry.clone_value(), entry.expire_ms()))
+    }
+
+    /// Sets or clears the expiry of an existing key. True if the key exists.
+    pub fn set_expire(&mut self, key: &Key<'_>, expire_ms: Option<i64>) -> bool {
+        let Some(place) = self.find(key) else { return false };
+        self.touched = true;
+        let entry = place.entry();
+        let before = entry.expire_ms();
+        match expire_ms {
+            None if before.is_none() => return true,
+            Some(at) if entry.overwrite_expire(at) => {}
+            _ => {
+                let bytes = entry.key();
+                let clock = entry.clock();
+                let mut scratch = Vec::new();
+                // The header's size changes, so the entry is built anew around the moved payload.
+                let holder = Entry::new(bytes, Payload::Int(0), None, 0);
+                place.replace(holder);
+                // SAFETY: `entry` is out of the table; `holder` takes its place until the new one does.
+                unsafe {
+                    let payload = entry.into_payload(&mut scratch);
+                    let new = Entry::new(holder.key(), payload, expire_ms, clock);
+                    place.replace(new).free();
+                }
+            }
+        }
+        self.count_expire(key, before, expire_ms);
+        true
+    }
+
+    // --- what a change sets off ----------------------------------------------------------------------------------
+
+    /// Tells that the key changed: counts it, marks its WATCHers, notes the keyspace event.
+    /// `event` is Redis's name for it ("lpush"), `class` its class in `notify-keyspace-events`.
+    #[inline]
+    pub fn changed(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
+        self.counters.dirty += 1;
+        self.notify(key, class, event);
+    }
+
+    /// As `changed`, without an event.
+    #[inline]
+    pub fn modified(&mut self, key: &Key<'_>) {
+        self.counters.dirty += 1;
+        self.mark_watchers(key);
+    }
+
+    fn mark_watchers(&mut self, key: &Key<'_>) {
+        let partition = self.space.partition_of(key.slot);
+        assert!(self.held.contains(partition), "the key's partition is not held");
+        // SAFETY: the partition is held, and the reference ends here.
+        let side = unsafe { self.space.side(partition) };
+        if side.has_watchers() {
+            side.mark(self.db, key.bytes);
+        }
+    }
+
+    fn notify(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
+        self.mark_watchers(key);
+        self.event(key, class, event);
+    }
+
+    /// Notes a keyspace event that changes nothing ("keymiss").
+    pub fn event(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
+        if self.space.events.load(Relaxed) {
+            self.events.push(Event { db: self.db, class, name: event, key: key.bytes.into() });
+        }
+    }
+
+    /// Tells that clients parked on the key may go on.
+    pub fn signal(&mut self, key: &Key<'_>) {
+        let partition = self.space.partition_of(key.slot);
+        // SAFETY: the partition is held (the key was just written), and the reference ends here.
+        let side = unsafe { self.space.side(partition) };
+        if side.has_waiters() && side.is_waited_for(self.db, key.bytes) {
+            self.signalled.push((self.db, key.bytes.into()));
+        }
+    }
+
+    /// Records what a replica must do. Costs nothing while nobody listens.
+    #[inline]
+    pub fn effect(&mut self, words: &[&[u8]]) {
+        self.effects.push(self.db, words);
+    }
+
+    // --- WATCH and parked clients --------------------------------------------------------------------------------
+
+    /// Registers a mark to be set when the key changes.
+    pub fn watch(&mut self, key: &Key<'_>, mark: &WatchMark) {
+        self.contains(key);
+        // SAFETY: `contains` proved the partition held.
+        unsafe { self.space.side(self.space.partition_of(key.slot)) }.watch(self.db, key.bytes, mark);
+    }
+
+    /// Takes the mark back.
+    pub fn unwatch(&mut self, key: &Key<'_>, mark: &WatchMark) {
+        self.database(key.slot);
+        // SAFETY: `database` proved the partition held.
+        unsafe { self.space.side(self.space.partition_of(key.slot)) }.unwatch(self.db, key.bytes, mark);
+    }
+
+    /// Parks a client on the key; `order` (unique, rising) is its place in the queue.
+    pub fn park(&mut self, key: &Key<'_>, order: u64, waiter: Arc<dyn Waiter>) {
+        self.database(key.slot);
+        // SAFETY: as in `unwatch`.
+        unsafe { self.space.side(self.space.partition_of(key.slot)) }.park(self.db, key.bytes, order, waiter);
+    }
+
+    /// Takes a client off the key's queue.
+    pub fn unpark(&mut self, key: &Key<'_>, order: u64) {
+        self.database(key.slot);
+        // SAFETY: as in `unwatch`.
+        unsafe { self.space.side(self.space.partition_of(key.slot)) }.unpark(self.db, key.bytes, order);
+    }
+
+    /// The first client parked on the key that arrived after `after` (0 = the very first).
+    pub fn next_waiter(&mut self, key: &Key<'_>, after: u64) -> Option<(u64, Arc<dyn Waiter>)> {
+        self.database(key.slot);
+        // SAFETY: as in `unwatch`.
+        unsafe { self.space.side(self.space.partition_of(key.slot)) }.next_waiter(self.db, key.bytes, after)
+    }
+
+    // --- log offsets ---------------------------------------------------------------------------------------------
+
+    /// Notes that everything held was last written at this log offset.
+    pub fn set_log_offset(&mut self, offset: u64) {
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held.
+            unsafe { self.space.side(partition) }.log_offset = offset;
+        }
+    }
+
+    /// The newest log offset that anything readable in the held partitions was written at.
+    pub fn log_offset(&self) -> u64 {
+        // SAFETY: the partitions are held.
+        self.held.iter().map(|partition| unsafe { self.space.side(partition) }.log_offset).max().unwrap_or(0)
+    }
+
+    // --- whole databases -----------------------------------------------------------------------------------------
+
+    /// Marks the WATCHed keys of a database that exist (before it is flushed or swapped), and those of `also`.
+    fn mark_watched(&mut self, db: usize, also: Option<usize>) {
+        let before = self.set_db(db);
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held; the list is a copy.
+            for name in unsafe { self.space.side(partition) }.watched(db) {
+                let key = self.space.key(&name);
+                let other = also.is_some_and(|also| {
+                    self.db = also;
+                    let found = self.find_raw(&key).is_some();
+                    self.db = db;
+                    found
+                });
+                if other || self.find_raw(&key).is_some() {
+                    self.mark_watchers(&key);
+                }
+            }
+        }
+        self.db = before;
+    }
+
+    /// Removes every key of a database; the tables go to `garbage`. All partitions must be held. Returns how many.
+    pub fn flush(&mut self, db: usize) -> usize {
+        self.assert_all_held();
+        self.mark_watched(db, None);
+        let Some(database) = self.space.database(db) else { return 0 };
+        self.touched = true;
+        let removed = database.counts.iter().map(|count| count.keys.take()).sum();
+        database.counts.iter().for_each(|count| count.expires.set(0));
+        database.next_expire.iter().for_each(|at| at.set(i64::MAX));
+        let tables =
+            database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
+        self.garbage.push(Garbage::Tables(FlushedTables(tables)));
+        removed
+    }
+
+    /// Exchanges two databases (SWAPDB). All partitions must be held.
+    pub fn swap_databases(&mut self, a: usize, b: usize) {
+        self.assert_all_held();
+        if a == b {
+            return;
+        }
+        self.mark_watched(a, Some(b));
+        self.mark_watched(b, Some(a));
+        self.touched = true;
+        let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
+        first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
+        first.next_expire.iter().zip(&second.next_expire).for_each(|(x, y)| x.swap(y));
+        for (x, y) in first.counts.iter().zip(&second.counts) {
+            x.keys.swap(&y.keys);
+            x.expires.swap(&y.expires);
+        }
+        self.signal_all(a);
+        self.signal_all(b);
+    }
+
+    fn signal_all(&mut self, db: usize) {
+        let before = self.set_db(db);
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held; the list is a copy.
+            for name in unsafe { self.space.side(partition) }.waited(db) {
+                let key = self.space.key(&name);
+                if self.find_raw(&key).is_some() {
+                    self.signalled.push((db, name));
+                }
+            }
+        }
+        self.db = before;
+    }
+
+    fn assert_all_held(&self) {
+        assert!(self.held.contains_all(&self.space.all_partitions()), "needs every partition");
+    }
+
+    fn held_count(&self, db: usize, of: impl Fn(&crate::keyspace::Count) -> usize) -> usize {
+        let Some(database) = self.space.database(db) else { return 0 };
+        self.held.iter().map(|partition| of(&database.counts[partition])).sum()
+    }
+
+    /// Keys of a database in the held partitions (DBSIZE holds all).
+    pub fn len(&self, db: usize) -> usize {
+        self.held_count(db, |count| count.keys.get())
+    }
+
+    /// Whether a database has no key in the held partitions.
+    pub fn is_empty(&self, db: usize) -> bool {
+        self.len(db) == 0
+    }
+
+    /// Keys with an expiry of a database in the held partitions.
+    pub fn expires(&self, db: usize) -> usize {
+        self.held_count(db, |count| count.expires.get())
+    }
+
+    fn is_live(&self, entry: Entry) -> bool {
+        entry.expire_ms().is_none_or(|at| at > self.now_ms)
+    }
+
+    /// Visits every live key of the current database in the held partitions.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>, Option<i64>)) {
+        let Some(database) = self.space.database(self.db) else { return };
+        for slot in self.held.iter().flat_map(|partition| self.space.slots_of(partition)) {
+            database.tables[slot].for_each(|entry| {
+                if self.is_live(entry) {
+                    visit(entry.key(), entry.view(), entry.expire_ms());
+                }
+            });
+        }
+    }
+
+    /// One step of SCAN over the current database: visits the live keys of buckets from `cursor` on until about
+    /// `count` were seen, and returns the next cursor, 0 at the end. All partitions must be held.
+    ///
+    /// The cursor is the slot in its low 14 bits and the place in the slot's table above.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
+        self.assert_all_held();
+        let Some(database) = self.space.database(self.db) else { return 0 };
+        let (mut slot, mut place) = ((cursor & 0x3fff) as usize, cursor >> 14);
+        let (mut seen, mut buckets) = (0, 0);
+        while slot < crate::key::SLOTS {
+            let table = &database.tables[slot];
+            if table.len() > 0 {
+                buckets += 1;
+                // Bucket cursors are reversed 64-bit counters; only as many low bits as the table needs are used.
+                place = table.scan(place, &mut |entry| {
+                    seen += 1;
+                    if self.is_live(entry) {
+                        visit(entry.key(), entry.view());
+                    }
+                });
+            } else {
+                place = 0;
+            }
+            if place == 0 {
+                slot += 1;
+            }
+            if seen >= count || buckets >= count.saturating_mul(10) {
+                break;
+            }
+        }
+        if slot >= crate::key::SLOTS { 0 } else { place << 14 | slot as u64 }
+    }
+
+    /// A random live key of the current database (RANDOMKEY). All partitions must be held.
+    pub fn random_key(&mut self) -> Option<Box<[u8]>> {
+        self.assert_all_held();
+        let database = self.space.database(self.db)?;
+        for _ in 0..100 {
+            let total = self.len(self.db);
+            if total == 0 {
+                return None;
+            }
+            let mut left = self.rng.usize(0..total);
+            let partition = self.held.iter().find(|p| {
+                let keys = database.counts[*p].keys.get();
+                let here = left < keys;
+                left = left.wrapping_sub(if here { 0 } else { keys });
+                here
+            })?;
+            let slot = self.space.slots_of(partition).find(|slot| {
+                let keys = database.tables[*slot].len();
+                let here = left < keys;
+                left = left.wrapping_sub(if here { 0 } else { keys });
+                here
+            })?;
+            let entry = database.tables[slot].random(&mut self.rng)?;
+            if self.is_live(entry) {
+                return Some(entry.key().into());
+            }
+            let bytes: Box<[u8]> = entry.key().into();
+            let key = self.space.key(&bytes);
+            self.contains(&key);
+        }
+        None
+    }
+
+    // --- expiry and eviction -------------------------------------------------------------------------------------
+
+    /// Removes the expired keys of one slot if any can be due; returns how many.
+    pub(crate) fn expire_slot(&mut self, slot: usize) -> usize {
+        let Some(database) = self.space.database(self.db) else { return 0 };
+        if database.next_expire[slot].get() > self.now_ms {
+            return 0;
+        }
+        let mut due: Vec<Box<[u8]>> = Vec::new();
+        let mut next = i64::MAX;
+        database.tables[slot].for_each(|entry| match entry.expire_ms() {
+            Some(at) if at <= self.now_ms => due.push(entry.key().into()),
+            Some(at) => next = next.min(at),
+            None => {}
+        });
+        database.next_expire[slot].set(next);
+        for bytes in &due {
+            self.contains(&self.space.key(bytes));
+        }
+        due.len()
+    }
+
+    /// Removes a key chosen for eviction; true if it was still there.
+    pub fn evict(&mut self, bytes: &[u8]) -> bool {
+        let key = self.space.key(bytes);
+        let Some(place) = self.find(&key) else { return false };
+        self.detach(&key, place, true);
+        self.effects.push(self.db, &[b"DEL", bytes]);
+        self.notify(&key, Class::Evicted, "evicted");
+        true
+    }
+
+    pub(crate) fn database_of(&self, db: usize) -> Option<&'k Database> {
+        self.space.database(db)
+    }
+}
+
+impl Drop for Txn<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Collection {
+    /// Whether dropping it is worth another thread's time.
+    pub(crate) fn is_heavy(&self) -> bool {
+        let len = match self {
+            Collection::List(list) => list.len(),
+            Collection::Hash(hash) => hash.len(),
+            Collection::Set(set) => set.len(),
+            Collection::SortedSet(zset) => zset.len(),
+        };
+        len > 64
+    }
+}
+
+impl Entry {
+    pub(crate) fn view<'a>(self) -> ValueRef<'a> {
+        match self.as_str() {
+            Some(string) => ValueRef::Str(string),
+            // SAFETY: read under the partition's lock, no mutable reference lives.
+            None => match unsafe { self.collection() }.expect("not a string, so a collection") {
+                Collection::List(list) => ValueRef::List(list),
+                Collection::Hash(hash) => ValueRef::Hash(hash),
+                Collection::Set(set) => ValueRef::Set(set),
+                Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
+            },
+        }
+    }
+
+    fn clone_value(self) -> Value {
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        match unsafe { self.collection() } {
+            Some(Collection::List(list)) => Value::List(list.clone()),
+            Some(Collection::Hash(hash)) => Value::Hash(hash.clone()),
+            Some(Collection::Set(set)) => Value::Set(set.clone()),
+            Some(Collection::SortedSet(zset)) => Value::SortedSet(zset.clone()),
+            None => match (self.as_str().expect("a string"), self.kind()) {
+                (Str::Int(value), _) => Value::Int(value),
+                (Str::Bytes(bytes), crate::entry::Kind::Raw) => Value::Raw(bytes.to_vec()),
+                (Str::Bytes(bytes), _) => Value::Bytes(bytes.to_vec()),
+            },
+        }
+    }
+
+    fn encoding(self) -> &'static str {
+        /// Longest string that Redis keeps beside its object header.
+        const EMBSTR_BYTES_MAX: usize = 44;
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        match unsafe { self.collection() } {
+            Some(Collection::List(list)) => list.encoding(),
+            Some(Collection::Hash(hash)) => hash.encoding(),
+            Some(Collection::Set(set)) => set.encoding(),
+            Some(Collection::SortedSet(zset)) => zset.encoding(),
+            None => match (self.as_str().expect("a string"), self.kind()) {
+                (Str::Int(_), _) => "int",
+                (Str::Bytes(bytes), crate::entry::Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => {
+                    "embstr"
+                }
+                _ => "raw",
+            },
+        }
+    }
+
+    fn memory_usage(self) -> usize {
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        let beside = match unsafe { self.collection() } {
+            Some(Collection::List(list)) => list.mem_usage(),
+            Some(Collection::Hash(hash)) => hash.mem_usage(),
+            Some(Collection::Set(set)) => set.mem_usage(),
+            Some(Collection::SortedSet(zset)) => zset.mem_usage(),
+            None if self.kind() == crate::entry::Kind::Raw => self.as_str().map_or(0, |s| s.len()),
+            None => 0,
+        };
+        self.size() + beside
+    }
+}
