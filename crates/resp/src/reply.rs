@@ -2,6 +2,8 @@
 //!
 //! Format: <https://redis.io/docs/latest/develop/reference/protocol-spec/>
 
+use crate::double::DoubleBuffer;
+
 /// Writes replies of one connection to its output buffer, in the protocol version the client chose.
 ///
 /// Aggregates are written as a header followed by exactly that many elements; nothing is buffered or checked.
@@ -221,88 +223,5 @@ impl<'a> Reply<'a> {
         self.out.push(kind);
         self.out.extend_from_slice(text);
         self.out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Formats doubles as Redis prints them (`%.17g` shortest form: `3`, `0.1`, `1e+30`, `inf`, `-inf`, `nan`).
-#[derive(Default)]
-pub struct DoubleBuffer {
-    text: String,
-}
-
-impl DoubleBuffer {
-    /// An empty buffer.
-    pub fn new() -> DoubleBuffer {
-        DoubleBuffer::default()
-    }
-
-    /// The text of `value`, valid until the next call.
-    pub fn format(&mut self, value: f64) -> &str {
-        self.text.clear();
-        if value.is_nan() {
-            self.text.push_str("nan");
-        } else if value.is_infinite() {
-            self.text.push_str(if value > 0.0 { "inf" } else { "-inf" });
-        } else if value == 0.0 {
-            self.text.push_str(if value.is_sign_negative() { "-0" } else { "0" });
-        } else if value.fract() == 0.0 && value.abs() < 1e17 {
-            self.text.push_str(itoa::Buffer::new().format(value as i64));
-        } else {
-            self.shortest(value);
-        }
-        &self.text
-    }
-
-    /// Shortest digits that read back equal, laid out as `%g` does: plain for exponents -5 < e < 17.
-    fn shortest(&mut self, value: f64) {
-        let mut buffer = ryu::Buffer::new();
-        let scientific = buffer.format_finite(value.abs());
-        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let fraction = if fraction == "0" { "" } else { fraction };
-        let mut digits: String = [whole, fraction].concat();
-        let mut point = whole.len() as i32 + exponent.parse::<i32>().unwrap_or(0);
-        let leading = digits.len() - digits.trim_start_matches('0').len();
-        digits.drain(..leading);
-        point -= leading as i32;
-        let kept = digits.trim_end_matches('0').len();
-        digits.truncate(kept);
-        if value < 0.0 {
-            self.text.push('-');
-        }
-        let exponent = point - 1;
-        if (-4..17).contains(&exponent) {
-            self.plain(&digits, point);
-        } else {
-            self.exponential(&digits, exponent);
-        }
-    }
-
-    fn plain(&mut self, digits: &str, point: i32) {
-        if point <= 0 {
-            self.text.push_str("0.");
-            self.text.extend(std::iter::repeat_n('0', (-point) as usize));
-            self.text.push_str(digits);
-        } else if (point as usize) >= digits.len() {
-            self.text.push_str(digits);
-            self.text.extend(std::iter::repeat_n('0', point as usize - digits.len()));
-        } else {
-            self.text.push_str(&digits[..point as usize]);
-            self.text.push('.');
-            self.text.push_str(&digits[point as usize..]);
-        }
-    }
-
-    fn exponential(&mut self, digits: &str, exponent: i32) {
-        self.text.push_str(&digits[..1]);
-        if digits.len() > 1 {
-            self.text.push('.');
-            self.text.push_str(&digits[1..]);
-        }
-        self.text.push_str(if exponent < 0 { "e-" } else { "e+" });
-        if exponent.abs() < 10 {
-            self.text.push('0');
-        }
-        self.text.push_str(itoa::Buffer::new().format(exponent.abs()));
     }
 }
