@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn maps_and_sets_keep_their_order() {
-        let (map, used) = Reply::decode(b"%2\r\n+a\r\n:1\r\n+b\r\n~2\r\n:5\r\n:4\r\n", true).unwrap().unwrap();
+        let (map, used) =
+            Reply::decode(b"%2\r\n+a\r\n:1\r\n+b\r\n~2\r\n:5\r\n:4\r\n", true).unwrap().unwrap();
         assert_eq!(map.to_string(), "%2\n  +a\n  (integer) 1\n  +b\n  ~2\n    (integer) 5\n    (integer) 4");
         assert_eq!(used, 28);
     }
