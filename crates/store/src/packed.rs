@@ -44,7 +44,7 @@ impl Clone for Inner {
 }
 
 /// Place of an entry, or the end. Valid until the sequence changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pos(usize);
 
 /// An entry's value.
@@ -88,13 +88,14 @@ impl<'a> PackedValue<'a> {
     pub fn as_int(&self) -> Option<i64> {
         match *self {
             PackedValue::Int(value) => Some(value),
-            PackedValue::Bytes(_) => None,
+            PackedValue::Bytes(bytes) => parse_int(bytes),
         }
     }
+}
 
-    /// Whether the text equals `text`.
+impl PartialEq<[u8]> for PackedValue<'_> {
     #[inline]
-    pub fn eq(&self, text: &[u8]) -> bool {
+    fn eq(&self, text: &[u8]) -> bool {
         Needle::new(text).matches(*self)
     }
 }
@@ -113,13 +114,13 @@ impl<'n> Needle<'n> {
         Needle { text, int: parse_int(text) }
     }
 
-    /// Whether `value` has this text. A canonical integer is never stored as bytes, so kinds need not mix.
+    /// Whether `value` has this text.
     #[inline]
     pub fn matches(&self, value: PackedValue<'_>) -> bool {
         match (value, self.int) {
             (PackedValue::Int(value), Some(int)) => value == int,
-            (PackedValue::Bytes(bytes), None) => bytes == self.text,
-            _ => false,
+            (PackedValue::Bytes(bytes), _) => bytes == self.text,
+            (PackedValue::Int(_), None) => false,
         }
     }
 }
@@ -289,6 +290,33 @@ fn little(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte))
 }
 
+/// The entry at `pos` of `data`, and the place after it.
+#[inline]
+fn entry_at(data: &[u8], pos: Pos) -> Option<(PackedValue<'_>, Pos)> {
+    let data = data.get(pos.0..)?;
+    if data.is_empty() {
+        return None;
+    }
+    let (size, value) = decode(data);
+    Some((value, Pos(pos.0 + size + back_size(size))))
+}
+
+/// Place of the entry of `data` before `pos`.
+#[inline]
+fn entry_before(data: &[u8], pos: Pos) -> Option<Pos> {
+    let data = data.get(..pos.0)?;
+    let mut size = 0;
+    let mut used = 0;
+    for &byte in data.iter().rev().take(BACK_MAX) {
+        size |= usize::from(byte & 0x7F) << (7 * used);
+        used += 1;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    if used == 0 { None } else { Some(Pos(pos.0 - used - size)) }
+}
+
 impl Inner {
     #[inline]
     fn entries(&self) -> &[u8] {
@@ -350,7 +378,7 @@ impl Inner {
 
     /// Moves the entries to a buffer of `capacity` bytes, `gap` of them before the first.
     fn rebuild(&mut self, gap: usize, capacity: usize) {
-        if gap == self.start as usize {
+        if gap == self.start as usize && capacity >= self.buf.capacity() {
             self.buf.reserve_exact(capacity - self.buf.len());
             return;
         }
@@ -476,12 +504,7 @@ impl Packed {
     /// The entry at `pos`, and the place after it.
     #[inline]
     pub fn at(&self, pos: Pos) -> Option<(PackedValue<'_>, Pos)> {
-        let data = self.inner.entries().get(pos.0..)?;
-        if data.is_empty() {
-            return None;
-        }
-        let (size, value) = decode(data);
-        Some((value, Pos(pos.0 + size + back_size(size))))
+        entry_at(self.inner.entries(), pos)
     }
 
     /// The place after the entry at `pos`; the end stays the end.
@@ -493,17 +516,7 @@ impl Packed {
     /// Place of the entry before `pos`.
     #[inline]
     pub fn before(&self, pos: Pos) -> Option<Pos> {
-        let data = self.inner.entries().get(..pos.0)?;
-        let mut size = 0;
-        let mut used = 0;
-        for &byte in data.iter().rev().take(BACK_MAX) {
-            size |= usize::from(byte & 0x7F) << (7 * used);
-            used += 1;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        if used == 0 { None } else { Some(Pos(pos.0 - used - size)) }
+        entry_before(self.inner.entries(), pos)
     }
 
     /// Place of the entry at `index` (negative: from the end, -1 is the last).
@@ -594,6 +607,29 @@ impl Packed {
         } else {
             self.inner.resize_range(start + pos.0, end.0 - pos.0, 0);
         }
+        self.give_back();
+    }
+
+    /// Keeps the entries for which `keep` says so, asked in order.
+    pub fn retain(&mut self, mut keep: impl FnMut(PackedValue<'_>) -> bool) {
+        let start = self.inner.start as usize;
+        let (mut read, mut write, mut kept) = (Pos(0), start, 0);
+        while let Some((value, next)) = self.at(read) {
+            if keep(value) {
+                self.inner.buf.copy_within(start + read.0..start + next.0, write);
+                write += next.0 - read.0;
+                kept += 1;
+            }
+            read = next;
+        }
+        self.inner.buf.truncate(write);
+        self.inner.count = kept;
+        self.give_back();
+    }
+
+    /// Shrinks a buffer that is mostly unused.
+    #[inline]
+    fn give_back(&mut self) {
         if self.inner.buf.capacity() > 64 && self.byte_len() < self.inner.buf.capacity() / 4 {
             self.inner.rebuild(0, alloc_size(self.byte_len() * 2));
         }
@@ -658,7 +694,7 @@ impl Packed {
     /// All entries, from both ends.
     #[inline]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { packed: self, front: self.first(), back: self.end(), left: self.len() }
+        Iter { data: self.as_encoded(), front: self.first(), back: self.end(), left: self.len() }
     }
 
     /// The `count` entries from index `from` on, or as many as there are.
@@ -668,7 +704,7 @@ impl Packed {
         let front = seek(from).unwrap_or(self.end());
         // The back end of a part is sought only when the iteration is taken from that side.
         let back = if from + left >= self.len() { self.end() } else { UNSOUGHT };
-        Iter { packed: self, front, back, left }
+        Iter { data: self.as_encoded(), front, back, left }
     }
 }
 
@@ -682,9 +718,9 @@ impl std::fmt::Debug for Packed {
 const UNSOUGHT: Pos = Pos(usize::MAX);
 
 /// Entries of a `Packed`, from both ends.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Iter<'a> {
-    packed: &'a Packed,
+    data: &'a [u8],
     front: Pos,
     back: Pos,
     left: usize,
@@ -696,7 +732,7 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<PackedValue<'a>> {
         self.left = self.left.checked_sub(1)?;
-        let (value, next) = self.packed.at(self.front)?;
+        let (value, next) = entry_at(self.data, self.front)?;
         self.front = next;
         Some(value)
     }
@@ -711,11 +747,12 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
     fn next_back(&mut self) -> Option<PackedValue<'a>> {
         let left = self.left.checked_sub(1)?;
         if self.back == UNSOUGHT {
-            self.back = (0..self.left).fold(self.front, |pos, _| self.packed.after(pos));
+            self.back = (0..self.left)
+                .fold(self.front, |pos, _| entry_at(self.data, pos).map_or(pos, |(_, next)| next));
         }
         self.left = left;
-        self.back = self.packed.before(self.back)?;
-        self.packed.at(self.back).map(|(value, _)| value)
+        self.back = entry_before(self.data, self.back)?;
+        entry_at(self.data, self.back).map(|(value, _)| value)
     }
 }
 
