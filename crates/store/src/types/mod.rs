@@ -1,6 +1,9 @@
 //! Values: one module per type, pure operations that know nothing of keys or the protocol.
 
+mod dense;
 pub mod hash;
+mod index;
+mod intset;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
