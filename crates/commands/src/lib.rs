@@ -4,6 +4,7 @@ pub mod args;
 pub mod context;
 pub mod error;
 pub mod families;
+pub mod introspect;
 pub mod keys;
 pub mod number;
 pub mod spec;
