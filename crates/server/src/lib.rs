@@ -1,1 +1,3 @@
-//! server
+//! The embeddable server: sockets, workers, dispatch, configuration, metrics.
+
+pub mod config;

@@ -1,0 +1,49 @@
+//! Settings: persistence.
+//!
+//! Meaning of each: <https://redis.io/docs/latest/operate/oss_and_stack/management/config/>
+
+use super::*;
+
+pub(super) const GROUP: Group = Group { title: "Persistence", rows: ROWS };
+
+const ROWS: &[Setting] = &[
+    Setting::new("save", Kind::Save, "3600 1 300 100 60 10000").no_effect(PERSISTENCE),
+    Setting::new("dbfilename", Kind::FileName("dbfilename can't be a path, just a filename"), "dump.rdb")
+        .protected()
+        .no_effect(PERSISTENCE),
+    Setting::new("rdbcompression", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("rdbchecksum", Kind::Bool, "yes").at_start().no_effect(PERSISTENCE),
+    Setting::new("rdb-del-sync-files", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("appendonly", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new(
+        "appendfilename",
+        Kind::FileName("appendfilename can't be a path, just a filename"),
+        "appendonly.aof",
+    )
+    .at_start()
+    .no_effect(PERSISTENCE),
+    Setting::new(
+        "appenddirname",
+        Kind::FileName("appenddirname can't be a path, just a dirname"),
+        "appendonlydir",
+    )
+    .at_start()
+    .no_effect(PERSISTENCE),
+    Setting::new("appendfsync", Kind::Choice(&["everysec", "always", "no"]), "everysec")
+        .no_effect(PERSISTENCE),
+    Setting::new("no-appendfsync-on-rewrite", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("auto-aof-rewrite-percentage", int(0, I32), "100").no_effect(PERSISTENCE),
+    Setting::new("auto-aof-rewrite-min-size", memory(0, I64), "67108864").no_effect(PERSISTENCE),
+    Setting::new("aof-load-truncated", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("aof-use-rdb-preamble", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("aof-rewrite-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("aof-timestamp-enabled", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("aof-disable-auto-gc", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("key-load-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
+    Setting::new("rdb-key-save-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
+    Setting::new("loading-process-events-interval-bytes", memory(1_024, I64), "2097152")
+        .hidden()
+        .no_effect(PERSISTENCE),
+];

@@ -1,0 +1,294 @@
+//! The settings the engine reads, typed. Copied out at the start and after a change: no request looks a setting up.
+
+use super::Config;
+use super::value::{OutputLimit, Value};
+use redoubt_commands::Settings;
+use redoubt_store::EncodingLimits;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Who may use a guarded feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// Nobody.
+    No,
+    /// Everybody.
+    Yes,
+    /// Connections over loopback or a unix socket.
+    Local,
+}
+
+/// Least important messages that are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Much.
+    Verbose,
+    /// What an operator wants to know.
+    Notice,
+    /// What an operator must know.
+    Warning,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line each.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `client-output-buffer-limit` by client class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Ordinary clients.
+    pub normal: OutputLimit,
+    /// Replicas.
+    pub replica: OutputLimit,
+    /// Clients with subscriptions.
+    pub pubsub: OutputLimit,
+}
+
+/// A copy of every setting the engine reads, at one moment.
+#[derive(Clone, Debug)]
+#[allow(
+    missing_docs,
+    reason = "the fields have the names of the settings; docs/config.md says what each means"
+)]
+pub struct Values {
+    pub bind: Vec<String>,
+    pub port: u16,
+    pub unixsocket: Option<PathBuf>,
+    /// `None`: as the umask leaves it.
+    pub unixsocketperm: Option<u32>,
+    pub protected_mode: bool,
+    pub tcp_backlog: i32,
+    /// `None`: no keepalive probes.
+    pub tcp_keepalive: Option<Duration>,
+    /// `None`: idle clients stay.
+    pub timeout: Option<Duration>,
+    pub maxclients: usize,
+    pub client_query_buffer_limit: usize,
+    pub client_output_buffer_limit: OutputLimits,
+    pub proto_max_bulk_len: usize,
+    /// Bytes; 0: no limit.
+    pub maxmemory: u64,
+    pub maxmemory_policy: &'static str,
+    pub maxmemory_samples: usize,
+    pub maxmemory_eviction_tenacity: u32,
+    pub lfu_log_factor: u32,
+    /// Minutes.
+    pub lfu_decay_time: u32,
+    pub active_expire_effort: u32,
+    pub lazyfree_lazy_eviction: bool,
+    pub lazyfree_lazy_expire: bool,
+    pub lazyfree_lazy_server_del: bool,
+    pub lazyfree_lazy_user_del: bool,
+    pub lazyfree_lazy_user_flush: bool,
+    pub jemalloc_bg_thread: bool,
+    pub disable_thp: bool,
+    pub daemonize: bool,
+    pub pidfile: Option<PathBuf>,
+    pub supervised: &'static str,
+    pub dir: PathBuf,
+    pub databases: usize,
+    pub io_threads: usize,
+    pub hz: u32,
+    pub dynamic_hz: bool,
+    pub shutdown_timeout: Duration,
+    pub shutdown_on_sigint: Vec<String>,
+    pub shutdown_on_sigterm: Vec<String>,
+    pub loglevel: LogLevel,
+    pub logfile: Option<PathBuf>,
+    pub log_format: LogFormat,
+    pub syslog_enabled: bool,
+    pub syslog_ident: String,
+    pub syslog_facility: &'static str,
+    pub always_show_logo: bool,
+    /// Microseconds; negative: nothing is kept.
+    pub slowlog_log_slower_than: i64,
+    pub slowlog_max_len: usize,
+    /// Milliseconds; 0: off.
+    pub latency_monitor_threshold: u64,
+    pub latency_tracking: bool,
+    pub latency_tracking_info_percentiles: Vec<f64>,
+    /// Classes as CONFIG GET prints them ("AKE"); empty: none.
+    pub notify_keyspace_events: String,
+    /// Empty: none.
+    pub requirepass: String,
+    pub enable_debug_command: Allow,
+    pub enable_protected_configs: Allow,
+    /// Those that data commands read.
+    pub commands: Settings,
+}
+
+impl Config {
+    /// A typed copy of what the engine reads.
+    pub fn values(&self) -> Values {
+        Values {
+            bind: self.words("bind"),
+            port: self.number("port"),
+            unixsocket: self.path("unixsocket"),
+            unixsocketperm: Some(self.number("unixsocketperm")).filter(|mode| *mode != 0),
+            protected_mode: self.flag("protected-mode"),
+            tcp_backlog: self.number("tcp-backlog"),
+            tcp_keepalive: self.seconds("tcp-keepalive"),
+            timeout: self.seconds("timeout"),
+            maxclients: self.number("maxclients"),
+            client_query_buffer_limit: self.bytes("client-query-buffer-limit"),
+            client_output_buffer_limit: self.output_limits(),
+            proto_max_bulk_len: self.bytes("proto-max-bulk-len"),
+            maxmemory: self.bytes("maxmemory") as u64,
+            maxmemory_policy: self.choice("maxmemory-policy"),
+            maxmemory_samples: self.number("maxmemory-samples"),
+            maxmemory_eviction_tenacity: self.number("maxmemory-eviction-tenacity"),
+            lfu_log_factor: self.number("lfu-log-factor"),
+            lfu_decay_time: self.number("lfu-decay-time"),
+            active_expire_effort: self.number("active-expire-effort"),
+            lazyfree_lazy_eviction: self.flag("lazyfree-lazy-eviction"),
+            lazyfree_lazy_expire: self.flag("lazyfree-lazy-expire"),
+            lazyfree_lazy_server_del: self.flag("lazyfree-lazy-server-del"),
+            lazyfree_lazy_user_del: self.flag("lazyfree-lazy-user-del"),
+            lazyfree_lazy_user_flush: self.flag("lazyfree-lazy-user-flush"),
+            jemalloc_bg_thread: self.flag("jemalloc-bg-thread"),
+            disable_thp: self.flag("disable-thp"),
+            daemonize: self.flag("daemonize"),
+            pidfile: self.path("pidfile"),
+            supervised: self.choice("supervised"),
+            dir: self.path("dir").unwrap_or_else(|| PathBuf::from(".")),
+            databases: self.number("databases"),
+            io_threads: self.number("io-threads"),
+            hz: self.number("hz"),
+            dynamic_hz: self.flag("dynamic-hz"),
+            shutdown_timeout: self.seconds("shutdown-timeout").unwrap_or_default(),
+            shutdown_on_sigint: self.words("shutdown-on-sigint"),
+            shutdown_on_sigterm: self.words("shutdown-on-sigterm"),
+            loglevel: self.log_level(),
+            logfile: self.path("logfile"),
+            log_format: if self.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
+            syslog_enabled: self.flag("syslog-enabled"),
+            syslog_ident: self.text("syslog-ident"),
+            syslog_facility: self.choice("syslog-facility"),
+            always_show_logo: self.flag("always-show-logo"),
+            slowlog_log_slower_than: self.integer("slowlog-log-slower-than"),
+            slowlog_max_len: self.number("slowlog-max-len"),
+            latency_monitor_threshold: self.number("latency-monitor-threshold"),
+            latency_tracking: self.flag("latency-tracking"),
+            latency_tracking_info_percentiles: self.percentiles(),
+            notify_keyspace_events: self.text("notify-keyspace-events"),
+            requirepass: self.text("requirepass"),
+            enable_debug_command: self.allow("enable-debug-command"),
+            enable_protected_configs: self.allow("enable-protected-configs"),
+            commands: self.command_settings(),
+        }
+    }
+
+    /// Those that data commands read. Also part of `values`.
+    pub fn command_settings(&self) -> Settings {
+        Settings {
+            bulk_len_max: self.bytes("proto-max-bulk-len"),
+            encoding: EncodingLimits {
+                list_listpack_size: self.number("list-max-listpack-size"),
+                hash_listpack_entries: self.number("hash-max-listpack-entries"),
+                hash_listpack_value: self.bytes("hash-max-listpack-value"),
+                set_intset_entries: self.number("set-max-intset-entries"),
+                set_listpack_entries: self.number("set-max-listpack-entries"),
+                set_listpack_value: self.number("set-max-listpack-value"),
+                zset_listpack_entries: self.number("zset-max-listpack-entries"),
+                zset_listpack_value: self.bytes("zset-max-listpack-value"),
+            },
+            hll_sparse_bytes_max: self.bytes("hll-sparse-max-bytes"),
+            lazy_user_del: self.flag("lazyfree-lazy-user-del"),
+            lazy_user_flush: self.flag("lazyfree-lazy-user-flush"),
+            lfu: self.choice("maxmemory-policy").ends_with("-lfu"),
+        }
+    }
+
+    /// The log level alone, for changing it while running.
+    pub fn log_level(&self) -> LogLevel {
+        match self.choice("loglevel") {
+            "debug" => LogLevel::Debug,
+            "verbose" => LogLevel::Verbose,
+            "warning" => LogLevel::Warning,
+            _ => LogLevel::Notice,
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Value::Bool(true))
+    }
+
+    fn integer(&self, name: &str) -> i64 {
+        match self.value(name) {
+            Value::Int(number) => *number,
+            other => unreachable!("{name} is no number but {other:?}"),
+        }
+    }
+
+    /// A number whose bounds in the table fit `T`.
+    fn number<T: TryFrom<i64>>(&self, name: &str) -> T {
+        T::try_from(self.integer(name)).ok().expect("bounds in the table fit the type")
+    }
+
+    fn bytes(&self, name: &str) -> usize {
+        match self.value(name) {
+            Value::Bytes(bytes) => *bytes as usize,
+            other => unreachable!("{name} is no size but {other:?}"),
+        }
+    }
+
+    fn seconds(&self, name: &str) -> Option<Duration> {
+        Some(self.number(name)).filter(|seconds| *seconds != 0).map(Duration::from_secs)
+    }
+
+    fn choice(&self, name: &str) -> &'static str {
+        match self.value(name) {
+            Value::Choice(word) => word,
+            other => unreachable!("{name} is no choice but {other:?}"),
+        }
+    }
+
+    fn text(&self, name: &str) -> String {
+        match self.value(name) {
+            Value::Text(text) => text.clone(),
+            other => unreachable!("{name} is no text but {other:?}"),
+        }
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    fn words(&self, name: &str) -> Vec<String> {
+        match self.value(name) {
+            Value::Words(words) => words.clone(),
+            other => unreachable!("{name} is no list but {other:?}"),
+        }
+    }
+
+    fn percentiles(&self) -> Vec<f64> {
+        match self.value("latency-tracking-info-percentiles") {
+            Value::Numbers(numbers) => numbers.clone(),
+            other => unreachable!("percentiles are {other:?}"),
+        }
+    }
+
+    fn output_limits(&self) -> OutputLimits {
+        match self.value("client-output-buffer-limit") {
+            Value::Limits([normal, replica, pubsub]) => {
+                OutputLimits { normal: *normal, replica: *replica, pubsub: *pubsub }
+            }
+            other => unreachable!("client-output-buffer-limit is {other:?}"),
+        }
+    }
+
+    fn allow(&self, name: &str) -> Allow {
+        match self.choice(name) {
+            "yes" => Allow::Yes,
+            "local" => Allow::Local,
+            _ => Allow::No,
+        }
+    }
+}
