@@ -1,0 +1,87 @@
+//! `cargo xtask test`: everything CI checks, on a machine that may have nothing but Rust.
+
+use crate::process::{cargo, find_program, output, run as run_program, target_dir};
+use crate::tidy;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Version of the Python client the tests use.
+const REDIS_PY: &str = "redis==8.1.0";
+
+/// Checks the tree, builds the server, then runs all tests; `arguments` are handed to `cargo test`.
+///
+/// # Errors
+/// When anything fails.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    tidy::run()?;
+    ensure_reference();
+    run_program(cargo().args(["build", "--package", "redoubt", "--bin", "redoubt-server"]))?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
+    tests.env("REDOUBT_SERVER", target_dir().join("debug/redoubt-server"));
+    match python() {
+        Ok(Python { program, packages }) => {
+            tests.env("REDOUBT_PYTHON", program);
+            packages.map(|dir| tests.env("PYTHONPATH", dir));
+        }
+        Err(error) => eprintln!("the tests with the Python client are skipped: {error:#}"),
+    }
+    run_program(&mut tests)
+}
+
+/// Installs the reference server where that is possible and names it where not.
+fn ensure_reference() {
+    let programs = ["redis-server", "redis-cli", "redis-benchmark"];
+    if programs.iter().all(|name| find_program(name).is_some()) {
+        return;
+    }
+    if let Err(error) = apt_install(&["redis-server", "redis-tools"]) {
+        eprintln!("{error:#}");
+        eprintln!(
+            "The reference server is missing: comparisons with it are skipped. Install redis-server and redis-tools \
+             (7.0) with your package manager to run them."
+        );
+    }
+}
+
+/// Installs Debian packages, as root only.
+fn apt_install(packages: &[&str]) -> Result<()> {
+    find_program("apt-get").context("there is no apt-get here")?;
+    let user = output(Command::new("id").arg("-u"))?;
+    anyhow::ensure!(user.trim() == "0", "installing {} needs root", packages.join(" "));
+    run_program(Command::new("apt-get").args(["-qq", "update"]))?;
+    // Run level 1 keeps the packages' scripts from starting the service.
+    let mut install = Command::new("apt-get");
+    install.args(["-qq", "install", "--yes", "--no-install-recommends"]).args(packages);
+    run_program(install.env("RUNLEVEL", "1").env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// An interpreter that can import the client.
+struct Python {
+    program: PathBuf,
+    /// Folder of the package, where it is not in the interpreter's own.
+    packages: Option<PathBuf>,
+}
+
+/// A virtual environment with the client, or the system's interpreter and a folder with the client.
+fn python() -> Result<Python> {
+    let system = find_program("python3").context("there is no python3 in PATH")?;
+    let environment = target_dir().join("python");
+    let program = environment.join("bin/python");
+    let imports = |program: &PathBuf| Command::new(program).args(["-c", "import redis"]).output();
+    if imports(&program).is_ok_and(|output| output.status.success()) {
+        return Ok(Python { program, packages: None });
+    }
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", REDIS_PY];
+    let created = run_program(Command::new(&system).args(["-m", "venv"]).arg(&environment))
+        .and_then(|()| run_program(Command::new(&program).args(install)));
+    if created.is_ok() {
+        return Ok(Python { program, packages: None });
+    }
+    let packages = target_dir().join("python-packages");
+    if !packages.join("redis").exists() {
+        run_program(Command::new(&system).args(install).arg("--target").arg(&packages))?;
+    }
+    Ok(Python { program: system, packages: Some(packages) })
+}
