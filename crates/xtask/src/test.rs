@@ -1,7 +1,6 @@
 //! `cargo xtask test`: everything CI checks, on a machine that may have nothing but Rust.
 
 use crate::process::{cargo, find_program, output, run as run_program, target_dir};
-use crate::tidy;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,12 +8,11 @@ use std::process::Command;
 /// Version of the Python client the tests use.
 const REDIS_PY: &str = "redis==8.1.0";
 
-/// Checks the tree, builds the server, then runs all tests; `arguments` are handed to `cargo test`.
+/// Builds the server, then runs all tests, tidy's among them; `arguments` are handed to `cargo test`.
 ///
 /// # Errors
 /// When anything fails.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    tidy::run()?;
     ensure_reference();
     run_program(cargo().args(["build", "--package", "redoubt", "--bin", "redoubt-server"]))?;
     let mut tests = cargo();
