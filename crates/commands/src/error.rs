@@ -26,6 +26,9 @@ pub enum CommandError {
     /// INCR or DECR past 64 bits.
     #[error("ERR increment or decrement would overflow")]
     Overflow,
+    /// INCRBYFLOAT or HINCRBYFLOAT beyond what a float holds.
+    #[error("ERR increment would produce NaN or Infinity")]
+    InfiniteIncrement,
     /// A count that must not be negative.
     #[error("ERR value is out of range, must be positive")]
     NotPositive,

@@ -6,6 +6,7 @@ pub mod error;
 pub mod families;
 pub mod introspect;
 pub mod keys;
+mod long_double;
 pub mod number;
 pub mod spec;
 pub mod specs;
