@@ -29,6 +29,24 @@ pub enum CommandError {
     /// INCRBYFLOAT or HINCRBYFLOAT beyond what a float holds.
     #[error("ERR increment would produce NaN or Infinity")]
     InfiniteIncrement,
+    /// DECRBY by the smallest integer, which has no opposite.
+    #[error("ERR decrement would overflow")]
+    DecrementOverflow,
+    /// A string longer than `proto-max-bulk-len`.
+    #[error("ERR string exceeds maximum allowed size (proto-max-bulk-len)")]
+    StringTooLong,
+    /// A negative offset.
+    #[error("ERR offset is out of range")]
+    OffsetOutOfRange,
+    /// LCS of something else than strings.
+    #[error("ERR The specified keys must contain string values")]
+    LcsNotStrings,
+    /// LCS with LEN and IDX.
+    #[error("ERR If you want both the length and indexes, please just use IDX.")]
+    LcsIndexesAndLength,
+    /// LCS of strings whose table of lengths would be larger than `proto-max-bulk-len`.
+    #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
+    LcsTooLarge,
     /// A count that must not be negative.
     #[error("ERR value is out of range, must be positive")]
     NotPositive,

@@ -19,6 +19,7 @@ pub struct Family {
 const FAMILIES: &[Family] = &[
     Family { group: "connection", rows: specs::connection::CONNECTION },
     Family { group: "server", rows: specs::server::SERVER },
+    Family { group: "string", rows: specs::string::STRING },
     Family { group: "transactions", rows: specs::transaction::TRANSACTION },
 ];
 

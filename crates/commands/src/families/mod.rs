@@ -1,1 +1,3 @@
 //! Handlers of the data commands, one module per family.
+
+pub mod string;

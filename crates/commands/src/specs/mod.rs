@@ -2,4 +2,5 @@
 
 pub mod connection;
 pub mod server;
+pub mod string;
 pub mod transaction;

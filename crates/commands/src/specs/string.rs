@@ -61,7 +61,7 @@ pub const STRING: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         categories: Categories::STRING,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::DELETE), 1, 0, 1)],
-        propagate: Propagate::Verbatim,
+        propagate: Propagate::Effects,
         run: Run::Data(string::getdel),
         doc: Doc::new("Answers the string at a key and removes the key.", "6.2.0", "O(1)")
             .args(&[Arg::key("key", 0)]),
