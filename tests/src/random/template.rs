@@ -1,0 +1,158 @@
+//! Command templates: one line describes all calls of a command that random sequences make.
+//!
+//! `SET {k} {v} [(NX|XX)] [(EX 100|KEEPTTL)]`: words as they are, `{k}` one of a class of words, `(a|b c)` one of
+//! several parts, `[a]` a part or nothing, and a `+` behind any of these for one to three of it.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::Union;
+
+/// Words of a call.
+pub type Call = Vec<Vec<u8>>;
+
+/// Commands that pick at random when a word is missing, or that take one more since 7.2.
+const FIXED_LENGTH: &[&[u8]] = &[b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"ZRANK", b"ZREVRANK"];
+
+/// Calls of all templates, now and then with a word too many or too few.
+///
+/// # Panics
+/// When a template is malformed.
+pub fn calls(templates: &[&str]) -> BoxedStrategy<Call> {
+    let well_formed = Union::new(templates.iter().map(|template| call(template))).boxed();
+    let short = well_formed.clone().prop_map(|mut call| {
+        if !FIXED_LENGTH.contains(&call[0].as_slice()) {
+            call.truncate(call.len().max(2) - 1);
+        }
+        call
+    });
+    let long = (well_formed.clone(), word_class("v")).prop_map(|(mut call, word)| {
+        if !FIXED_LENGTH.contains(&call[0].as_slice()) {
+            call.push(word);
+        }
+        call
+    });
+    prop_oneof![60 => well_formed, 1 => short, 1 => long].boxed()
+}
+
+/// Calls of one template.
+///
+/// # Panics
+/// When it is malformed.
+pub fn call(template: &str) -> BoxedStrategy<Call> {
+    let mut rest = template;
+    let strategy = sequence(&mut rest);
+    assert!(rest.is_empty(), "template {template:?} goes wrong at {rest:?}");
+    strategy
+}
+
+/// Parts up to a closing mark or the end.
+fn sequence(rest: &mut &str) -> BoxedStrategy<Call> {
+    let mut parts: BoxedStrategy<Call> = Just(Vec::new()).boxed();
+    loop {
+        *rest = rest.trim_start();
+        let Some(next) = rest.chars().next().filter(|next| !matches!(next, ')' | ']' | '|')) else {
+            return parts;
+        };
+        let part = match next {
+            '(' => alternatives(rest),
+            '[' => optional(rest),
+            '{' => class(rest),
+            _ => literal(rest),
+        };
+        let part =
+            if take(rest, '+') { vec(part, 1..4).prop_map(|list| list.concat()).boxed() } else { part };
+        let joined = (parts, part).prop_map(|(mut call, words)| {
+            call.extend(words);
+            call
+        });
+        parts = joined.boxed();
+    }
+}
+
+fn alternatives(rest: &mut &str) -> BoxedStrategy<Call> {
+    let mut options = Vec::new();
+    while take(rest, if options.is_empty() { '(' } else { '|' }) {
+        options.push(sequence(rest));
+    }
+    assert!(take(rest, ')'), "a template's ( is not closed before {rest:?}");
+    Union::new(options).boxed()
+}
+
+fn optional(rest: &mut &str) -> BoxedStrategy<Call> {
+    take(rest, '[');
+    let part = sequence(rest);
+    assert!(take(rest, ']'), "a template's [ is not closed before {rest:?}");
+    proptest::option::of(part).prop_map(Option::unwrap_or_default).boxed()
+}
+
+fn class(rest: &mut &str) -> BoxedStrategy<Call> {
+    let (name, after) = rest[1..].split_once('}').expect("a template's { is closed");
+    *rest = after;
+    word_class(name).prop_map(|word| vec![word]).boxed()
+}
+
+fn literal(rest: &mut &str) -> BoxedStrategy<Call> {
+    let end = rest.find([' ', '+', ')', ']', '|', '(', '[', '{']).unwrap_or(rest.len());
+    let (word, after) = rest.split_at(end);
+    *rest = after;
+    Just(vec![word.as_bytes().to_vec()]).boxed()
+}
+
+fn take(rest: &mut &str, mark: char) -> bool {
+    match rest.strip_prefix(mark) {
+        Some(after) => {
+            *rest = after;
+            true
+        }
+        None => false,
+    }
+}
+
+/// Few keys, members and values, so that calls meet each other; numbers at the edges.
+fn word_class(name: &str) -> BoxedStrategy<Vec<u8>> {
+    // Fractions that are exact: 7.0 prints all digits of others, later versions the shortest form.
+    let words: &[&str] = match name {
+        "k" => &["a", "b", "c", "d"],
+        "m" => &["1", "2", "3", "x", "y", "zz", "", "-7", "a-member-longer-than-sixteen"],
+        "v" => &[
+            "",
+            "1",
+            "-5",
+            "10",
+            "3.5",
+            "abc",
+            "hello world",
+            "9223372036854775807",
+            "a value of more than 16",
+        ],
+        "i" => &["0", "1", "2", "3", "-1", "-2", "-3", "5", "-100", "100"],
+        "z" => &["0", "1", "2", "5"],
+        "c" => &["1", "2", "3", "10"],
+        "n" => &[
+            "0",
+            "1",
+            "-1",
+            "42",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "x",
+            "01",
+        ],
+        "f" => &["0", "1.5", "-0.5", "3", "1e3", "inf", "-inf", "nan", "x", "0.30000000000000004"],
+        "s" => &["0", "1", "1", "2", "-1.5", "3", "inf", "-inf", "1e20", "0.5"],
+        "b" => &["-inf", "+inf", "0", "1", "(1", "2", "(2", "-1.5", "(inf", "x"],
+        "l" => &["-", "+", "[x", "(x", "[1", "(1", "[", "[zz", "x"],
+        "p" => &["*", "?", "[a-c]", "a*", "*b", "[^a]", "\\a", "nokey"],
+        "o" => &["0", "1", "2", "7", "8", "9", "15", "31", "63", "100", "-1", "4294967296"],
+        "bit" => &["0", "1", "1", "2"],
+        "t" => &["u8", "i8", "u4", "i5", "u63", "i64", "u1", "u64", "i65"],
+        "e" => &["100", "1000000", "0", "-1", "9223372036854775807", "x"],
+        "ms" => &["9999999999000", "99999999999000", "1", "-5", "0"],
+        "at" => &["9999999999", "99999999999", "1", "-5", "0"],
+        other => panic!("no class {other} of words"),
+    };
+    let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    select(words).boxed()
+}
