@@ -12,7 +12,8 @@ use proptest::strategy::Union;
 pub type Call = Vec<Vec<u8>>;
 
 /// Commands that pick at random when a word is missing, or that take one more since 7.2.
-const FIXED_LENGTH: &[&[u8]] = &[b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"ZRANK", b"ZREVRANK"];
+const FIXED_LENGTH: &[&[u8]] =
+    &[b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"ZRANK", b"ZREVRANK"];
 
 /// Calls of all templates, now and then with a word too many or too few.
 ///
