@@ -18,6 +18,8 @@ pub struct Family {
 /// Every family the server answers to.
 const FAMILIES: &[Family] = &[
     Family { group: "connection", rows: specs::connection::CONNECTION },
+    Family { group: "hash", rows: specs::hash::HASH },
+    Family { group: "list", rows: specs::list::LIST },
     Family { group: "server", rows: specs::server::SERVER },
     Family { group: "string", rows: specs::string::STRING },
     Family { group: "transactions", rows: specs::transaction::TRANSACTION },
