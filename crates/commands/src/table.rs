@@ -22,6 +22,8 @@ const FAMILIES: &[Family] = &[
     Family { group: "list", rows: specs::list::LIST },
     Family { group: "server", rows: specs::server::SERVER },
     Family { group: "string", rows: specs::string::STRING },
+    Family { group: "set", rows: specs::set::SET },
+    Family { group: "sorted-set", rows: specs::sorted_set::SORTED_SET },
     Family { group: "transactions", rows: specs::transaction::TRANSACTION },
 ];
 

@@ -5,3 +5,6 @@ pub(crate) mod hash;
 pub(crate) mod list;
 pub(crate) mod scan;
 pub mod string;
+mod members;
+pub mod set;
+pub mod sorted_set;

@@ -6,3 +6,5 @@ pub mod list;
 pub mod server;
 pub mod string;
 pub mod transaction;
+pub mod set;
+pub mod sorted_set;
