@@ -3,8 +3,8 @@
 pub(crate) mod blocking;
 pub(crate) mod hash;
 pub(crate) mod list;
-pub(crate) mod scan;
-pub mod string;
 mod members;
+pub(crate) mod scan;
 pub mod set;
 pub mod sorted_set;
+pub mod string;

@@ -337,12 +337,7 @@ fn combine(how: Combine, sets: &[Option<&Set>], limits: &EncodingLimits) -> Set 
     }
 }
 
-fn combine_and_reply(
-    how: Combine,
-    ctx: &mut Context<'_>,
-    words: &[&[u8]],
-    reply: &mut Reply<'_>,
-) -> Done {
+fn combine_and_reply(how: Combine, ctx: &mut Context<'_>, words: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     let keys = load(ctx, words)?;
     let sets = keys.iter().map(|key| ctx.set_view(key)).collect::<Result<Vec<_>, _>>()?;
     let result = combine(how, &sets, &ctx.settings.encoding);

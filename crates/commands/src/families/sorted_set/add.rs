@@ -48,7 +48,9 @@ impl Options {
     fn check(&self, pairs: usize) -> Done {
         let text = if self.only_new && self.only_existing {
             "ERR XX and NX options at the same time are not compatible"
-        } else if (self.only_greater && (self.only_new || self.only_less)) || (self.only_less && self.only_new) {
+        } else if (self.only_greater && (self.only_new || self.only_less))
+            || (self.only_less && self.only_new)
+        {
             "ERR GT, LT, and/or NX options at the same time are not compatible"
         } else if self.increment && pairs > 1 {
             "ERR INCR option supports a single increment-element pair"
@@ -113,20 +115,18 @@ pub fn zincrby(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
     add(ctx, args.get(1), options, args.rest(2), reply)
 }
 
-fn add(
-    ctx: &mut Context<'_>,
-    key: &[u8],
-    options: Options,
-    pairs: &[&[u8]],
-    reply: &mut Reply<'_>,
-) -> Done {
+fn add(ctx: &mut Context<'_>, key: &[u8], options: Options, pairs: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     // Every score is proved before the first pair is applied.
     let scores = pairs.chunks_exact(2).map(|pair| parse_f64(pair[0]).ok_or(CommandError::NotAFloat));
     let scores = scores.collect::<Result<smallvec::SmallVec<[f64; 8]>, _>>()?;
     let key = ctx.key(key);
     let limits = &ctx.settings.encoding;
     if ctx.sorted_set_mut(&key)?.is_none() && options.only_existing {
-        if options.increment { reply.null() } else { reply.int(0) }
+        if options.increment {
+            reply.null()
+        } else {
+            reply.int(0)
+        }
         return Ok(());
     }
     let set = ctx.sorted_set_or_create(&key)?;

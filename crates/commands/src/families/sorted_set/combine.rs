@@ -132,7 +132,8 @@ impl<'a> Query<'a> {
         let combines = self.how != How::Diff && kind != Kind::Counts;
         if combines && words.remaining() > self.keys.len() && words.token("weights") {
             for weight in &mut self.weights {
-                *weight = words.double().map_err(|_| CommandError::text("ERR weight value is not a float"))?;
+                *weight =
+                    words.double().map_err(|_| CommandError::text("ERR weight value is not a float"))?;
             }
         } else if combines && words.remaining() > 1 && words.token("aggregate") {
             self.aggregate = if words.token("sum") {
