@@ -72,7 +72,7 @@ fn group_keys(group: &KeySpec, args: &Args<'_>, keys: &mut KeyList) -> Result<()
 /// Where a group begins, or nothing when the call does not have it.
 fn begin(begin: BeginSearch, args: &Args<'_>) -> Option<usize> {
     match begin {
-        BeginSearch::Index(at) => (at as usize <= args.len() - 1).then_some(at as usize),
+        BeginSearch::Index(at) => ((at as usize) < args.len()).then_some(at as usize),
         BeginSearch::Keyword { keyword, start_from } => {
             let is_keyword = |at: &usize| args.is(*at, keyword);
             let at = if start_from >= 0 {

@@ -11,6 +11,8 @@ pub mod number;
 pub mod spec;
 pub mod specs;
 pub mod table;
+#[cfg(test)]
+mod testing;
 
 pub use args::{Args, Cursor};
 pub use context::{Context, Deadline, Settings};

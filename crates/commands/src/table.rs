@@ -18,12 +18,14 @@ pub struct Family {
 /// Every family the server answers to.
 const FAMILIES: &[Family] = &[
     Family { group: "connection", rows: specs::connection::CONNECTION },
+    Family { group: "generic", rows: specs::generic::GENERIC },
     Family { group: "hash", rows: specs::hash::HASH },
     Family { group: "list", rows: specs::list::LIST },
     Family { group: "server", rows: specs::server::SERVER },
-    Family { group: "string", rows: specs::string::STRING },
+    Family { group: "server", rows: specs::server_keys::SERVER_KEYS },
     Family { group: "set", rows: specs::set::SET },
     Family { group: "sorted-set", rows: specs::sorted_set::SORTED_SET },
+    Family { group: "string", rows: specs::string::STRING },
     Family { group: "transactions", rows: specs::transaction::TRANSACTION },
 ];
 

@@ -31,7 +31,7 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let word = std::str::from_utf8(text).ok()?;
     let unsigned = word.strip_prefix(['+', '-']).unwrap_or(word);
-    let value = if unsigned.len() > 1 && unsigned[..2].eq_ignore_ascii_case("0x") {
+    let value = if unsigned.len() > 1 && unsigned.as_bytes()[..2].eq_ignore_ascii_case(b"0x") {
         let magnitude = parse_hex(&unsigned[2..])?;
         if word.starts_with('-') { -magnitude } else { magnitude }
     } else {

@@ -1,6 +1,7 @@
 //! Handlers of the data commands, one module per family.
 
 pub(crate) mod blocking;
+pub(crate) mod generic;
 pub(crate) mod hash;
 pub(crate) mod list;
 mod members;

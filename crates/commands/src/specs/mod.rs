@@ -1,9 +1,11 @@
 //! Rows of the command table, one module per family. A family is listed here once its handlers exist.
 
 pub mod connection;
+pub mod generic;
 pub mod hash;
 pub mod list;
 pub mod server;
+pub mod server_keys;
 pub mod set;
 pub mod sorted_set;
 pub mod string;
