@@ -1,9 +1,9 @@
 //! Handlers of the data commands, one module per family.
 
 pub(crate) mod blocking;
-pub(crate) mod generic;
-pub(crate) mod hash;
-pub(crate) mod list;
+pub mod generic;
+pub mod hash;
+pub mod list;
 mod members;
 pub(crate) mod scan;
 pub mod set;

@@ -3,6 +3,7 @@
 use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::families::scan;
 use redoubt_resp::Reply;
 use redoubt_store::glob;
 
@@ -26,7 +27,7 @@ pub fn keys(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
 /// there from the first call to the last is answered at least once.
 /// <https://redis.io/docs/latest/commands/scan/>
 pub fn scan(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let cursor = parse_cursor(args.get(1))?;
+    let cursor = scan::cursor(args.get(1))?;
     let options = Options::parse(args)?;
     let mut found: Vec<Box<[u8]>> = Vec::new();
     let next = ctx.txn.scan(cursor, options.count, |key, value| {
@@ -40,12 +41,6 @@ pub fn scan(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     reply.array(found.len());
     found.iter().for_each(|key| reply.bulk(key));
     Ok(())
-}
-
-fn parse_cursor(word: &[u8]) -> Result<u64, CommandError> {
-    let digits = !word.is_empty() && word.iter().all(u8::is_ascii_digit);
-    let text = std::str::from_utf8(word).ok().filter(|_| digits);
-    text.and_then(|text| text.parse().ok()).ok_or(CommandError::text("ERR invalid cursor"))
 }
 
 struct Options<'a> {
