@@ -1,0 +1,92 @@
+//! Whether a command may run now: checks in Redis's order, each small and named.
+
+use crate::dispatch::{Scope, Session};
+use redoubt_commands::spec::{Flags, Run, ServerOp};
+use redoubt_commands::table::Command;
+use redoubt_commands::{Args, CommandError, Context};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What to do with an admitted command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Run,
+    /// Into the open MULTI.
+    Queue,
+    /// Not before the pause is over.
+    Wait,
+}
+
+const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.");
+const OOM: CommandError = CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
+const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
+
+impl Session {
+    #[inline]
+    pub(super) fn admit(
+        &mut self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        scope: &Scope<'_>,
+    ) -> Result<Admission, CommandError> {
+        let flags = command.spec.flags;
+        if !self.is_authenticated() && !flags.has(Flags::NO_AUTH) {
+            return Err(NOAUTH);
+        }
+        if self.multi.is_some() && flags.has(Flags::NO_MULTI) {
+            return Err(NO_MULTI);
+        }
+        if self.shared.memory.limit.load(Relaxed) != 0 {
+            self.admit_memory(ctx, command, scope)?;
+        }
+        if self.shared.pause.until_ms.load(Relaxed) != 0 && self.is_paused(command) {
+            return Ok(Admission::Wait);
+        }
+        let queues = self.multi.is_some() && !controls_transaction(command, args);
+        Ok(if queues { Admission::Queue } else { Admission::Run })
+    }
+
+    /// Over `maxmemory`: evict, and refuse what needs memory if that was not enough.
+    fn admit_memory(
+        &mut self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        scope: &Scope<'_>,
+    ) -> Result<(), CommandError> {
+        self.shared.memory.report();
+        if !self.shared.memory.is_over() {
+            return Ok(());
+        }
+        ctx.txn.release();
+        crate::eviction::make_room(&self.shared, &mut ctx.txn, scope.values, scope.worker);
+        let queued_needs = self.multi.as_ref().is_some_and(|multi| multi.needs_memory);
+        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        let needs = command.spec.flags.has(Flags::DENYOOM) || (is_exec && queued_needs);
+        if needs && self.shared.memory.is_over() { Err(OOM) } else { Ok(()) }
+    }
+
+    /// Whether CLIENT PAUSE holds this command back; remembers until when.
+    fn is_paused(&mut self, command: &Command) -> bool {
+        let pause = &self.shared.pause;
+        let until = pause.until_ms.load(Relaxed);
+        if until <= crate::shared::unix_ms() {
+            return false;
+        }
+        let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
+        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        // Inside MULTI only EXEC does anything, so only EXEC waits.
+        let writes = if self.multi.is_some() { is_exec && queued_writes } else { Session::may_write(command) };
+        let exempt = matches!(command.spec.run, Run::Server(ServerOp::ClientUnpause | ServerOp::ClientPause));
+        let waits = if pause.writes_only.load(Relaxed) { writes } else { !exempt };
+        if waits {
+            self.paused_until = Some(until);
+        }
+        waits
+    }
+}
+
+/// Commands that act at once although a MULTI is open.
+fn controls_transaction(command: &Command, _args: &Args<'_>) -> bool {
+    use ServerOp::{Discard, Exec, Multi, Quit, Reset, Watch};
+    matches!(command.spec.run, Run::Server(Multi | Exec | Discard | Watch | Quit | Reset))
+}

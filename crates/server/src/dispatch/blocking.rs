@@ -1,0 +1,242 @@
+//! Parked calls: blocking commands that wait for a key.
+//!
+//! A call is parked under the locks of its keys. Whoever later signals one of them runs it there and then, under the
+//! same locks, before anybody else can touch the key: clients are served in the order in which they were parked.
+
+use crate::client::{Client, Mail, flag};
+use crate::dispatch::{Scope, Session};
+use crate::net::output::Output;
+use crate::worker::Local;
+use redoubt_commands::keys::{KeyList, keys_of};
+use redoubt_commands::table::Command;
+use redoubt_commands::{Args, Context, Deadline};
+use redoubt_resp::Reply;
+use redoubt_store::{PartitionSet, Txn, Waiter};
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+
+const WAITING: u8 = 0;
+const SERVING: u8 = 1;
+const ENDED: u8 = 2;
+
+/// A blocking call that found nothing yet.
+pub struct ParkedCall {
+    client: Arc<Client>,
+    command: &'static Command,
+    words: Vec<Box<[u8]>>,
+    db: usize,
+    resp3: bool,
+    /// Place in the queues of its keys.
+    order: u64,
+    deadline: Deadline,
+    state: AtomicU8,
+}
+
+impl Waiter for ParkedCall {}
+
+impl ParkedCall {
+    /// Claims the call for one outcome; false if another was quicker.
+    fn claim(&self, to: u8) -> bool {
+        self.state.compare_exchange(WAITING, to, AcqRel, Acquire).is_ok()
+    }
+
+    /// Unix ms at which it gives up.
+    pub(crate) fn deadline_ms(&self) -> Option<i64> {
+        match self.deadline {
+            Deadline::Forever => None,
+            Deadline::At(ms) => Some(ms),
+        }
+    }
+
+    fn with_args<T>(&self, run: impl FnOnce(&Args<'_>) -> T) -> T {
+        let words: Vec<&[u8]> = self.words.iter().map(|word| &**word).collect();
+        run(&Args::new(&words))
+    }
+
+    /// The keys it waits for.
+    fn keys(&self) -> Vec<&[u8]> {
+        let mut keys = KeyList::new();
+        // The handler has accepted the arguments, so the key specs fit them.
+        let _ = self.with_args(|args| keys_of(self.command.spec, args, &mut keys));
+        keys.iter().map(|key| &*self.words[key.index]).collect()
+    }
+
+    /// Takes the call out of the queues of its keys; their partitions are held.
+    fn unpark(&self, txn: &mut Txn<'_>) {
+        let before = txn.set_db(self.db);
+        for bytes in self.keys() {
+            let key = txn.key(bytes);
+            txn.unpark(&key, self.order);
+        }
+        txn.set_db(before);
+    }
+}
+
+impl Session {
+    /// Parks a call whose handler asked for it; the partitions of its keys are held.
+    pub(super) fn park(
+        &mut self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        deadline: Deadline,
+    ) {
+        let call = Arc::new(ParkedCall {
+            client: Arc::clone(&self.client),
+            command,
+            words: args.words().iter().map(|word| Box::from(*word)).collect(),
+            db: self.db,
+            resp3: self.resp3,
+            order: self.shared.next_order(),
+            deadline,
+            state: AtomicU8::new(WAITING),
+        });
+        for bytes in call.keys() {
+            let key = ctx.txn.key(bytes);
+            ctx.txn.park(&key, call.order, Arc::clone(&call) as Arc<dyn Waiter>);
+        }
+        self.client.set(flag::BLOCKED, true);
+        self.shared.stats.parked(1);
+        *self.client.parked.lock() = Some(Arc::clone(&call));
+        self.parked = Some(call);
+    }
+
+    /// Runs the calls that wait for the signalled keys, in order of arrival, until the keys hold nothing for them.
+    pub(super) fn serve_parked(&self, ctx: &mut Context<'_>) {
+        let before = ctx.txn.db();
+        let may_block = std::mem::replace(&mut ctx.may_block, true);
+        while !ctx.txn.signalled.is_empty() {
+            let (db, bytes) = ctx.txn.signalled.remove(0);
+            ctx.txn.set_db(db);
+            let mut after = 0;
+            loop {
+                let key = ctx.txn.key(&bytes);
+                if !ctx.txn.contains(&key) {
+                    break;
+                }
+                let Some((order, waiter)) = ctx.txn.next_waiter(&key, after) else { break };
+                after = order;
+                if let Some(call) = (&*waiter as &dyn Any).downcast_ref::<ParkedCall>() {
+                    self.serve(ctx, call);
+                }
+                ctx.txn.set_db(db);
+            }
+        }
+        ctx.may_block = may_block;
+        ctx.txn.set_db(before);
+    }
+
+    /// Tries to answer one parked call.
+    fn serve(&self, ctx: &mut Context<'_>, call: &ParkedCall) {
+        self.hold_keys(&mut ctx.txn, call);
+        if !call.claim(SERVING) {
+            return;
+        }
+        ctx.txn.set_db(call.db);
+        let mut frames = Vec::new();
+        let mut reply = Reply::new(&mut frames, call.resp3);
+        let outcome = call.with_args(|args| match call.command.spec.run {
+            redoubt_commands::spec::Run::Data(handler) => handler(ctx, args, &mut reply),
+            _ => unreachable!("only data commands are parked"),
+        });
+        if ctx.parked.take().is_some() {
+            // Nothing for it after all: it keeps its place.
+            call.state.store(WAITING, Release);
+            return;
+        }
+        if let Err(error) = outcome {
+            frames.clear();
+            Reply::new(&mut frames, call.resp3).error(&error.to_string());
+        }
+        self.publish(ctx);
+        call.state.store(ENDED, Release);
+        call.unpark(&mut ctx.txn);
+        call.client.mailbox.post(Mail::Served(frames));
+    }
+
+    /// Adds the partitions of the call's keys to those held. If one is taken, everything is released and taken anew in
+    /// order: in that gap another command may come first, as if it had arrived before.
+    fn hold_keys(&self, txn: &mut Txn<'_>, call: &ParkedCall) {
+        let needed = call.with_args(|args| self.partitions_of(call.command, args));
+        if !txn.held().contains_all(&needed) && !txn.try_extend(&needed) {
+            let mut all: PartitionSet = *txn.held();
+            all.extend(&needed);
+            txn.release();
+            txn.acquire(all);
+        }
+    }
+
+    /// The reply of the parked call has arrived. False if there was none.
+    pub(crate) fn served(&mut self) -> bool {
+        self.end_parked().is_some()
+    }
+
+    fn end_parked(&mut self) -> Option<Arc<ParkedCall>> {
+        let call = self.parked.take()?;
+        *self.client.parked.lock() = None;
+        self.client.set(flag::BLOCKED, false);
+        self.shared.stats.parked(-1);
+        Some(call)
+    }
+
+    /// The deadline of the parked call has passed: answer as the command does then. Always true: the connection stays.
+    pub(crate) fn timed_out(&mut self, local: &mut Local, output: &mut Output) -> bool {
+        let due = self.wakes_at().is_some_and(|at| at <= crate::shared::unix_ms());
+        if due {
+            self.give_up(local, None, output);
+        }
+        true
+    }
+
+    /// CLIENT UNBLOCK.
+    pub(crate) fn unblock(&mut self, local: &mut Local, with_error: bool, output: &mut Output) {
+        let error = with_error.then_some("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        self.give_up(local, error, output);
+    }
+
+    /// Ends the parked call without an element, unless it is being served right now.
+    fn give_up(&mut self, local: &mut Local, error: Option<&str>, output: &mut Output) {
+        let Some(call) = self.parked.clone() else { return };
+        if !call.claim(ENDED) {
+            return;
+        }
+        let values = Arc::clone(&local.values);
+        let shared = Arc::clone(&self.shared);
+        let mut ctx = Context {
+            txn: Txn::new(&shared.keyspace, crate::shared::unix_ms(), local.rng.fork()),
+            settings: &values.commands,
+            rng: &mut local.rng,
+            may_block: false,
+            parked: None,
+        };
+        self.prepare(&mut ctx.txn, &values);
+        ctx.txn.set_db(call.db);
+        ctx.txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
+        call.unpark(&mut ctx.txn);
+        self.end_parked();
+        match error {
+            Some(text) => Reply::new(&mut output.buffer, self.resp3).error(text),
+            // Not allowed to block, the handler writes what the command answers when its time is over.
+            None => {
+                let clock = local.clock.clone();
+                let mut scope = Scope { values: &values, worker: local.index, clock: &clock, output };
+                call.with_args(|args| self.run_data(&mut ctx, call.command, args, &mut scope));
+            }
+        }
+        ctx.txn.release();
+        self.settle(&mut ctx.txn, local.index, crate::shared::unix_ms(), 0);
+    }
+
+    /// The connection is gone: nobody may serve its call any more.
+    pub(super) fn abandon_parked(&mut self) {
+        let Some(call) = self.end_parked() else { return };
+        if !call.claim(ENDED) {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut txn = Txn::new(&shared.keyspace, crate::shared::unix_ms(), fastrand::Rng::with_seed(0));
+        txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
+        call.unpark(&mut txn);
+    }
+}

@@ -1,0 +1,50 @@
+//! What a change sets off while its locks are held: the log, parked clients, keyspace events, held replies.
+
+use crate::dispatch::{Scope, Session};
+use redoubt_commands::Context;
+
+impl Session {
+    /// Ends a command or transaction whose reply begins at `position` of the output.
+    #[inline]
+    pub(super) fn commit(&mut self, ctx: &mut Context<'_>, scope: &mut Scope<'_>, position: usize) {
+        let txn = &ctx.txn;
+        if !(txn.effects.is_empty() && txn.signalled.is_empty() && txn.events.is_empty()) {
+            self.commit_changes(ctx);
+        }
+        if self.shared.log.holds_replies() {
+            self.hold_reply(ctx, scope, position);
+        }
+    }
+
+    fn commit_changes(&mut self, ctx: &mut Context<'_>) {
+        self.publish(ctx);
+        if !ctx.txn.signalled.is_empty() {
+            self.serve_parked(ctx);
+        }
+    }
+
+    /// Appends the effects to the log and hands on the events.
+    pub(super) fn publish(&self, ctx: &mut Context<'_>) {
+        let txn = &mut ctx.txn;
+        if !txn.effects.is_empty() {
+            let end = self.shared.log.append(&txn.effects);
+            txn.effects.clear();
+            txn.set_log_offset(end);
+        }
+        if !txn.events.is_empty() {
+            let sink = self.shared.events.lock().clone();
+            if let Some(sink) = sink {
+                sink.events(&txn.events);
+            }
+            txn.events.clear();
+        }
+    }
+
+    /// A reply, of a read too, must not leave before the log has released all that it could have seen.
+    fn hold_reply(&self, ctx: &Context<'_>, scope: &mut Scope<'_>, position: usize) {
+        let offset = ctx.txn.log_offset();
+        if offset > self.shared.log.released() {
+            scope.output.hold(position, offset);
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! From parsed words to replies: look up, admit, route, execute, commit.
+//!
+//! A batch first touches the memory its keys will need (three prefetch passes, each a step further along slot, bucket
+//! and entry), then runs its requests one by one.
+
+mod admit;
+pub(crate) mod blocking;
+mod commit;
+pub(crate) mod renames;
+mod session;
+mod transaction;
+
+pub(crate) use session::{Flow, Session};
+
+use crate::net::output::Output;
+use crate::worker::Local;
+use crossbeam_epoch as epoch;
+use redoubt_commands::keys::{KeyList, keys_of};
+use redoubt_commands::spec::{Flags, Propagate, Run, internal};
+use redoubt_commands::table::{self, Command};
+use redoubt_commands::{Args, CommandError, Context};
+use redoubt_resp::Reply;
+use redoubt_store::{Key, PartitionSet, Txn};
+use smallvec::SmallVec;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// A request of the batch with what was found out before anything runs.
+struct Plan<'a> {
+    args: Args<'a>,
+    command: Option<&'static Command>,
+    /// The key of a single-key command.
+    key: Option<Key<'a>>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It ran.
+    Done,
+    /// It ran, and the connection must close once the reply is out.
+    Close,
+    /// It is parked: the reply comes later, nothing else may run before.
+    Parked,
+    /// It may not run yet: try it again later.
+    NotYet,
+}
+
+impl Session {
+    /// Runs a batch. Returns how many of its requests are done with, and how to go on.
+    pub(crate) fn run(
+        &mut self,
+        local: &mut Local,
+        words: &[&[u8]],
+        ranges: &[(usize, usize)],
+        output: &mut Output,
+    ) -> (usize, Flow) {
+        local.refresh(&self.shared);
+        let values = Arc::clone(&local.values);
+        let plans = self.plan(words, ranges);
+        let now_ms = crate::shared::unix_ms();
+        let shared = Arc::clone(&self.shared);
+        let mut ctx = Context {
+            txn: Txn::new(&shared.keyspace, now_ms, local.rng.fork()),
+            settings: &values.commands,
+            rng: &mut local.rng,
+            may_block: true,
+            parked: None,
+        };
+        self.prepare(&mut ctx.txn, &values);
+        let mut scope = Scope { values: &values, worker: local.index, clock: &local.clock, output };
+        let mut started = scope.clock.raw();
+        let mut outcome = (plans.len(), Flow::Continue);
+        for (index, plan) in plans.iter().enumerate() {
+            let step = self.run_one(&mut ctx, plan, &mut scope);
+            started = self.account(plan.command, started, &scope);
+            match step {
+                Step::Done => continue,
+                Step::Close => outcome = (plans.len(), Flow::Close),
+                Step::Parked => outcome = (index + 1, Flow::Wait),
+                Step::NotYet => outcome = (index, Flow::Wait),
+            }
+            break;
+        }
+        ctx.txn.release();
+        self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
+        outcome
+    }
+
+    /// Finds the commands and asks the processor for the memory of their keys.
+    fn plan<'a>(&self, words: &'a [&'a [u8]], ranges: &[(usize, usize)]) -> SmallVec<[Plan<'a>; 32]> {
+        let space = &self.shared.keyspace;
+        let mut plans: SmallVec<[Plan<'a>; 32]> = SmallVec::new();
+        for (from, to) in ranges {
+            let args = Args::new(&words[*from..*to]);
+            let command = self.lookup(args.get(0));
+            let key = match command {
+                Some(command) if command.single_key > 0 && command.single_key < args.len() => {
+                    let key = space.key(args.get(command.single_key));
+                    space.prefetch_slot(self.db, &key);
+                    Some(key)
+                }
+                _ => None,
+            };
+            plans.push(Plan { args, command, key });
+        }
+        if plans.len() > 1 {
+            let guard = epoch::pin();
+            plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| space.prefetch_bucket(self.db, key, &guard));
+            plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| space.prefetch_entry(self.db, key, &guard));
+        }
+        plans
+    }
+
+    #[inline]
+    fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
+        match &self.shared.renamed {
+            None => table::lookup(name),
+            Some(renamed) => renamed.lookup(name),
+        }
+    }
+
+    /// Resolves subcommands, checks the arity and the rules of admission, then runs or queues.
+    fn run_one(&mut self, ctx: &mut Context<'_>, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
+        let resolved = match plan.command {
+            Some(command) if command.subcommands.is_empty() || plan.args.len() == 1 => Ok(command),
+            Some(_) => table::find(&plan.args),
+            None => Err(table::unknown_command(&plan.args)),
+        };
+        let checked = resolved.and_then(|command| {
+            command.check_arity(plan.args.len())?;
+            Ok(command)
+        });
+        let command = match checked {
+            Ok(command) => command,
+            Err(error) => return self.refuse(&error, None, scope),
+        };
+        let position = scope.output.buffer.len();
+        let step = match self.admit(ctx, command, &plan.args, scope) {
+            Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
+            Ok(admit::Admission::Queue) => self.queue(command, &plan.args, scope),
+            Ok(admit::Admission::Wait) => return Step::NotYet,
+            Err(error) => self.refuse(&error, Some(command), scope),
+        };
+        if self.mutes_reply() {
+            scope.output.buffer.truncate(position);
+        }
+        step
+    }
+
+    /// Answers with an error before the command ran; inside MULTI it dooms the EXEC.
+    fn refuse(&mut self, error: &CommandError, command: Option<&Command>, scope: &mut Scope<'_>) -> Step {
+        self.doom_transaction();
+        let text = error.to_string();
+        self.shared.stats.rejected(scope.worker, command.map(|command| command.id), &text);
+        self.reply(scope).error(&text);
+        Step::Done
+    }
+
+    /// A reply writer over the connection's output.
+    pub(crate) fn reply<'o>(&self, scope: &'o mut Scope<'_>) -> Reply<'o> {
+        Reply::new(&mut scope.output.buffer, self.resp3)
+    }
+
+    fn execute(&mut self, ctx: &mut Context<'_>, command: &'static Command, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
+        match command.spec.run {
+            Run::Data(_) => {
+                self.acquire(&mut ctx.txn, command, &plan.args, plan.key.as_ref());
+                ctx.txn.prime(plan.key.as_ref());
+                let step = self.run_data(ctx, command, &plan.args, scope);
+                ctx.txn.prime(None);
+                step
+            }
+            Run::Server(op) => {
+                ctx.txn.release();
+                self.run_op(ctx, op, command, &plan.args, scope)
+            }
+            Run::Container => {
+                let error = CommandError::WrongArity(command.full_name.into());
+                self.refuse(&error, Some(command), scope)
+            }
+        }
+    }
+
+    /// Locks the partitions of the call's keys, unless exactly one is needed and held already.
+    #[inline]
+    fn acquire(&self, txn: &mut Txn<'_>, command: &Command, args: &Args<'_>, key: Option<&Key<'_>>) {
+        if let Some(key) = key {
+            let partition = self.shared.keyspace.partition_of(key.slot);
+            let mut one = PartitionSet::EMPTY;
+            one.insert(partition);
+            if *txn.held() != one {
+                txn.release();
+                txn.acquire_one(partition);
+            }
+            return;
+        }
+        txn.release();
+        txn.acquire(self.partitions_of(command, args));
+    }
+
+    /// Partitions of all keys of a call.
+    pub(crate) fn partitions_of(&self, command: &Command, args: &Args<'_>) -> PartitionSet {
+        let space = &self.shared.keyspace;
+        if command.spec.flags.has(internal::ALL_PARTITIONS) {
+            return space.all_partitions();
+        }
+        let mut partitions = PartitionSet::EMPTY;
+        let mut keys = KeyList::new();
+        // Arguments that contradict the key specs make the handler answer with its own error.
+        let _ = keys_of(command.spec, args, &mut keys);
+        for key in keys {
+            partitions.insert(space.partition_of(redoubt_store::slot_of(args.get(key.index))));
+        }
+        partitions
+    }
+
+    /// Runs a data command over the held partitions and commits it.
+    pub(crate) fn run_data(
+        &mut self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
+        let position = scope.output.buffer.len();
+        let dirty = ctx.txn.counters.dirty;
+        let failed = self.call(ctx, command, args, &mut scope.output.buffer);
+        let Ok(failed) = failed else { return Step::Close };
+        if let Some(text) = failed {
+            self.shared.stats.failed(scope.worker, command.id, &text);
+        }
+        if let Some(deadline) = ctx.parked.take() {
+            self.park(ctx, command, args, deadline);
+            self.commit(ctx, scope, position);
+            return Step::Parked;
+        }
+        if command.spec.propagate == Propagate::Verbatim && ctx.txn.counters.dirty != dirty {
+            ctx.txn.effect(args.words());
+        }
+        self.commit(ctx, scope, position);
+        Step::Done
+    }
+
+    /// Calls the handler. Inner `Some`: the error it answered with. `Err`: it panicked, and the client must go.
+    pub(crate) fn call(
+        &self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        args: &Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<String>, ()> {
+        let Run::Data(handler) = command.spec.run else { unreachable!("only data commands are called") };
+        let position = out.len();
+        let resp3 = self.resp3;
+        let called = catch_unwind(AssertUnwindSafe(|| handler(ctx, args, &mut Reply::new(out, resp3))));
+        match called {
+            Ok(Ok(())) => Ok(None),
+            Ok(Err(error)) => {
+                let text = error.to_string();
+                out.truncate(position);
+                Reply::new(out, resp3).error(&text);
+                Ok(Some(text))
+            }
+            Err(_) => {
+                self.panicked(ctx.txn.touched && command.spec.is_write(), command);
+                out.truncate(position);
+                Err(())
+            }
+        }
+    }
+
+    /// A panic is our mistake. One that may have left data half-changed ends the process; any other only the client.
+    #[cold]
+    fn panicked(&self, half_changed: bool, command: &Command) {
+        self.shared.stats.panic();
+        tracing::error!(command = command.full_name, client = self.client.addr, "a command panicked");
+        if half_changed {
+            tracing::error!("the data may be inconsistent: stopping at once");
+            std::process::abort();
+        }
+    }
+
+    /// Whether a command may write, for CLIENT PAUSE WRITE.
+    pub(crate) fn may_write(command: &Command) -> bool {
+        command.spec.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE))
+    }
+}
+
+/// What a batch's requests share beside the transaction.
+pub(crate) struct Scope<'s> {
+    pub(crate) values: &'s Arc<crate::config::Values>,
+    pub(crate) worker: usize,
+    pub(crate) clock: &'s quanta::Clock,
+    pub(crate) output: &'s mut Output,
+}

@@ -1,0 +1,37 @@
+//! `rename-command`: the table as this server's configuration names it.
+
+use crate::config::Rename;
+use hashbrown::HashMap;
+use redoubt_commands::table::{self, Command};
+
+/// Names that differ from the table's: to a command, or to none when it was removed.
+pub struct Renames {
+    names: HashMap<Vec<u8>, Option<&'static Command>, foldhash::fast::RandomState>,
+}
+
+impl Renames {
+    /// `None` when nothing was renamed. The configuration has checked the names.
+    pub fn new(renames: &[Rename]) -> Option<Renames> {
+        if renames.is_empty() {
+            return None;
+        }
+        let mut names: HashMap<_, Option<&'static Command>, _> = HashMap::default();
+        for rename in renames {
+            let command = names
+                .insert(rename.from.to_ascii_lowercase().into_bytes(), None)
+                .unwrap_or_else(|| table::lookup(rename.from.as_bytes()));
+            if !rename.to.is_empty() {
+                names.insert(rename.to.to_ascii_lowercase().into_bytes(), command);
+            }
+        }
+        Some(Renames { names })
+    }
+
+    /// The command that answers to this name.
+    pub fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
+        match self.names.get(&name.to_ascii_lowercase()) {
+            Some(renamed) => *renamed,
+            None => table::lookup(name),
+        }
+    }
+}

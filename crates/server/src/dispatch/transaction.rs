@@ -1,0 +1,230 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH. <https://redis.io/docs/latest/develop/interact/transactions/>
+
+use crate::client::flag;
+use crate::dispatch::{Scope, Session, Step};
+use redoubt_commands::spec::{Flags, Propagate, Run};
+use redoubt_commands::table::Command;
+use redoubt_commands::{Args, CommandError, Context};
+use redoubt_store::{PartitionSet, Txn, WatchMark};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed};
+
+/// A command waiting for EXEC.
+struct Queued {
+    command: &'static Command,
+    words: Vec<Box<[u8]>>,
+}
+
+/// An open MULTI.
+#[derive(Default)]
+pub(crate) struct Multi {
+    queue: Vec<Queued>,
+    /// A command was refused: EXEC will fail.
+    doomed: bool,
+    /// Some queued command writes.
+    pub(crate) writes: bool,
+    /// Some queued command needs memory.
+    pub(crate) needs_memory: bool,
+}
+
+/// WATCHed keys of a connection.
+#[derive(Default)]
+pub(crate) struct Watched {
+    mark: WatchMark,
+    keys: Vec<(usize, Box<[u8]>)>,
+}
+
+const EXECABORT: CommandError =
+    CommandError::text("EXECABORT Transaction discarded because of previous errors.");
+
+impl Session {
+    /// A command was refused while MULTI is open.
+    pub(super) fn doom_transaction(&mut self) {
+        if let Some(multi) = &mut self.multi {
+            multi.doomed = true;
+        }
+    }
+
+    /// Puts a command into the open MULTI.
+    pub(super) fn queue(&mut self, command: &'static Command, args: &Args<'_>, scope: &mut Scope<'_>) -> Step {
+        let Some(multi) = &mut self.multi else { unreachable!("only queued inside MULTI") };
+        // Nothing of a doomed transaction will ever run.
+        if !multi.doomed {
+            multi.writes |= Session::may_write(command);
+            multi.needs_memory |= command.spec.flags.has(Flags::DENYOOM);
+            let words = args.words().iter().map(|word| Box::from(*word)).collect();
+            multi.queue.push(Queued { command, words });
+            self.client.multi.store(multi.queue.len() as i64, Relaxed);
+        }
+        self.reply(scope).simple("QUEUED");
+        Step::Done
+    }
+
+    pub(crate) fn multi(&mut self, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.multi.is_some() {
+            return Err(CommandError::text("ERR MULTI calls can not be nested"));
+        }
+        self.multi = Some(Multi::default());
+        self.client.set(flag::MULTI, true);
+        self.client.multi.store(0, Relaxed);
+        self.reply(scope).ok();
+        Ok(())
+    }
+
+    pub(crate) fn discard(&mut self, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.multi.is_none() {
+            return Err(CommandError::text("ERR DISCARD without MULTI"));
+        }
+        self.end_multi();
+        self.unwatch_all();
+        self.reply(scope).ok();
+        Ok(())
+    }
+
+    fn end_multi(&mut self) -> Option<Multi> {
+        self.client.set(flag::MULTI, false);
+        self.client.multi.store(-1, Relaxed);
+        self.multi.take()
+    }
+
+    /// Runs the queue as one transaction over all its keys, unless a WATCHed key has changed.
+    pub(crate) fn exec(&mut self, ctx: &mut Context<'_>, scope: &mut Scope<'_>) -> Result<Step, CommandError> {
+        let Some(multi) = self.end_multi() else {
+            return Err(CommandError::text("ERR EXEC without MULTI"));
+        };
+        if multi.doomed {
+            self.unwatch_all();
+            return Err(EXECABORT);
+        }
+        let position = scope.output.buffer.len();
+        let partitions = self.partitions_of_queue(&multi);
+        ctx.txn.acquire(partitions);
+        // Looking at the WATCHed keys expires those that are due, which marks them like any change.
+        let changed = self.watched_changed(&mut ctx.txn);
+        self.release_watches(&mut ctx.txn);
+        if changed {
+            self.reply(scope).null_array();
+            self.commit(ctx, scope, position);
+            return Ok(Step::Done);
+        }
+        self.reply(scope).array(multi.queue.len());
+        ctx.may_block = false;
+        let step = self.run_queue(ctx, &multi, scope);
+        ctx.may_block = true;
+        self.commit(ctx, scope, position);
+        ctx.txn.set_db(self.db);
+        Ok(step)
+    }
+
+    fn run_queue(&mut self, ctx: &mut Context<'_>, multi: &Multi, scope: &mut Scope<'_>) -> Step {
+        let mut step = Step::Done;
+        for queued in &multi.queue {
+            let words: Vec<&[u8]> = queued.words.iter().map(|word| &**word).collect();
+            let args = Args::new(&words);
+            let started = scope.clock.raw();
+            match queued.command.spec.run {
+                Run::Data(_) => {
+                    ctx.txn.set_db(self.db);
+                    let dirty = ctx.txn.counters.dirty;
+                    match self.call(ctx, queued.command, &args, &mut scope.output.buffer) {
+                        Ok(Some(text)) => self.shared.stats.failed(scope.worker, queued.command.id, &text),
+                        Ok(None) => {}
+                        Err(()) => return Step::Close,
+                    }
+                    let verbatim = queued.command.spec.propagate == Propagate::Verbatim;
+                    if verbatim && ctx.txn.counters.dirty != dirty {
+                        ctx.txn.effect(args.words());
+                    }
+                }
+                Run::Server(op) => {
+                    if self.run_op(ctx, op, queued.command, &args, scope) == Step::Close {
+                        step = Step::Close;
+                    }
+                }
+                Run::Container => unreachable!("containers are not queued"),
+            }
+            self.account(Some(queued.command), started, scope);
+        }
+        step
+    }
+
+    fn partitions_of_queue(&self, multi: &Multi) -> PartitionSet {
+        let mut all = PartitionSet::EMPTY;
+        for queued in &multi.queue {
+            if matches!(queued.command.spec.run, Run::Data(_)) {
+                let words: Vec<&[u8]> = queued.words.iter().map(|word| &**word).collect();
+                all.extend(&self.partitions_of(queued.command, &Args::new(&words)));
+            }
+        }
+        all.extend(&self.watched_partitions());
+        all
+    }
+
+    fn watched_partitions(&self) -> PartitionSet {
+        let mut partitions = PartitionSet::EMPTY;
+        for (_, key) in &self.watched.keys {
+            partitions.insert(self.shared.keyspace.partition_of(redoubt_store::slot_of(key)));
+        }
+        partitions
+    }
+
+    fn watched_changed(&self, txn: &mut Txn<'_>) -> bool {
+        for (db, bytes) in &self.watched.keys {
+            let before = txn.set_db(*db);
+            let key = txn.key(bytes);
+            txn.contains(&key);
+            txn.set_db(before);
+        }
+        self.watched.mark.load(Acquire)
+    }
+
+    pub(crate) fn watch(
+        &mut self,
+        ctx: &mut Context<'_>,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), CommandError> {
+        if self.multi.is_some() {
+            return Err(CommandError::text("ERR WATCH inside MULTI is not allowed"));
+        }
+        for bytes in args.rest(1) {
+            if self.watched.keys.iter().any(|(db, key)| *db == self.db && **key == **bytes) {
+                continue;
+            }
+            let key = ctx.txn.key(bytes);
+            ctx.txn.acquire_one(self.shared.keyspace.partition_of(key.slot));
+            ctx.txn.watch(&key, &self.watched.mark);
+            self.publish(ctx);
+            ctx.txn.release();
+            self.watched.keys.push((self.db, Box::from(*bytes)));
+        }
+        self.client.watch.store(self.watched.keys.len(), Relaxed);
+        self.reply(scope).ok();
+        Ok(())
+    }
+
+    /// Forgets all WATCHed keys. Nothing may be held.
+    pub(crate) fn unwatch_all(&mut self) {
+        if self.watched.keys.is_empty() {
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let mut txn = Txn::new(&shared.keyspace, crate::shared::unix_ms(), fastrand::Rng::with_seed(0));
+        txn.acquire(self.watched_partitions());
+        self.release_watches(&mut txn);
+    }
+
+    /// Forgets all WATCHed keys, whose partitions are held.
+    fn release_watches(&mut self, txn: &mut Txn<'_>) {
+        let before = txn.db();
+        for (db, bytes) in self.watched.keys.drain(..) {
+            txn.set_db(db);
+            let key = txn.key(&bytes);
+            txn.unwatch(&key, &self.watched.mark);
+        }
+        txn.set_db(before);
+        // A fresh mark: a late writer may still hold the old one.
+        self.watched.mark = Arc::new(AtomicBool::new(false));
+        self.client.watch.store(0, Relaxed);
+    }
+}

@@ -1,0 +1,151 @@
+//! The replication log: effects of every transaction in commit order, one byte offset for all.
+//!
+//! Consumers (append-only file, replicas) read it through `Consumer`. One that must have the bytes before a reply may
+//! leave sets `holds_replies`; replies then wait until `release` has passed their offset.
+
+use crate::client::Client;
+use parking_lot::Mutex;
+use redoubt_store::Effects;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Release};
+
+/// Receives the log in order. Called under the log's lock: it must only queue.
+pub trait Consumer: Send + Sync {
+    /// `frames` (RESP arrays, SELECT where the database changes) were appended at byte `offset`.
+    fn append(&self, offset: u64, frames: &[u8]);
+}
+
+/// A consumer and whether replies wait for it.
+struct Attached {
+    consumer: Arc<dyn Consumer>,
+    holds: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    attached: Vec<Attached>,
+    /// Database the last frame was for.
+    db: Option<usize>,
+    scratch: Vec<u8>,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub struct Log {
+    active: AtomicBool,
+    holds: AtomicBool,
+    /// Offset after the last byte appended.
+    end: AtomicU64,
+    /// Replies up to this offset may leave.
+    released: AtomicU64,
+    inner: Mutex<Inner>,
+    waiting: Mutex<Vec<(u64, Arc<Client>)>>,
+}
+
+impl Log {
+    /// Whether anyone listens: if not, nothing is recorded.
+    #[inline]
+    pub fn is_active(&self) -> bool {
+        self.active.load(Acquire)
+    }
+
+    /// Whether replies wait for `release`.
+    #[inline]
+    pub fn holds_replies(&self) -> bool {
+        self.holds.load(Acquire)
+    }
+
+    /// Adds a consumer. It sees what is appended from now on.
+    pub fn attach(&self, consumer: Arc<dyn Consumer>, holds_replies: bool) {
+        let mut inner = self.inner.lock();
+        inner.attached.push(Attached { consumer, holds: holds_replies });
+        // A fresh consumer must be told the database.
+        inner.db = None;
+        if holds_replies && !self.holds.load(Acquire) {
+            self.released.store(self.end.load(Acquire), Release);
+            self.holds.store(true, Release);
+        }
+        self.active.store(true, Release);
+    }
+
+    /// Removes a consumer; replies that only it held are let go.
+    pub fn detach(&self, consumer: &Arc<dyn Consumer>) {
+        let mut inner = self.inner.lock();
+        inner.attached.retain(|attached| !Arc::ptr_eq(&attached.consumer, consumer));
+        self.active.store(!inner.attached.is_empty(), Release);
+        if !inner.attached.iter().any(|attached| attached.holds) {
+            self.holds.store(false, Release);
+            drop(inner);
+            self.release(self.end());
+        }
+    }
+
+    /// Appends the effects of one commit, wrapped in MULTI/EXEC when there are several. Returns the offset after them.
+    /// The caller holds the partitions they touch, which makes per-key order equal log order.
+    pub fn append(&self, effects: &Effects) -> u64 {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        inner.scratch.clear();
+        let several = effects.len() > 1;
+        for (index, (db, words)) in effects.iter().enumerate() {
+            if inner.db != Some(db) {
+                frame(&mut inner.scratch, &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()]);
+                inner.db = Some(db);
+            }
+            if several && index == 0 {
+                frame(&mut inner.scratch, &[b"MULTI"]);
+            }
+            frame(&mut inner.scratch, &words);
+        }
+        if several {
+            frame(&mut inner.scratch, &[b"EXEC"]);
+        }
+        let start = self.end.load(Acquire);
+        for attached in &inner.attached {
+            attached.consumer.append(start, &inner.scratch);
+        }
+        let end = start + inner.scratch.len() as u64;
+        self.end.store(end, Release);
+        end
+    }
+
+    /// Offset after the last byte.
+    pub fn end(&self) -> u64 {
+        self.end.load(Acquire)
+    }
+
+    /// Offset up to which replies may leave.
+    #[inline]
+    pub fn released(&self) -> u64 {
+        self.released.load(Acquire)
+    }
+
+    /// Lets replies up to `offset` leave and wakes the connections that waited for it.
+    pub fn release(&self, offset: u64) {
+        self.released.fetch_max(offset, Release);
+        let mut waiting = self.waiting.lock();
+        waiting.retain(|(needed, client)| {
+            let ready = *needed <= offset;
+            if ready {
+                client.mailbox.wake();
+            }
+            !ready
+        });
+    }
+
+    /// Wakes the client once `offset` is released; at once if it already is.
+    pub fn wake_at(&self, offset: u64, client: &Arc<Client>) {
+        self.waiting.lock().push((offset, Arc::clone(client)));
+        // `release` may have passed between the caller's look and the push.
+        if self.released() >= offset || !self.holds_replies() {
+            client.mailbox.wake();
+        }
+    }
+}
+
+/// Appends a command as a RESP array.
+fn frame(out: &mut Vec<u8>, words: &[&[u8]]) {
+    let mut reply = redoubt_resp::Reply::new(out, false);
+    reply.array(words.len());
+    words.iter().for_each(|word| reply.bulk(word));
+}

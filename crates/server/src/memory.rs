@@ -1,0 +1,73 @@
+//! Memory in use, for `maxmemory` and INFO.
+//!
+//! jemalloc counts allocated and freed bytes per thread at no cost; each worker publishes the difference since its last
+//! report, so that the sum is exact up to what workers did since.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+
+/// Bytes in use and the limit.
+#[derive(Debug, Default)]
+pub struct Memory {
+    used: AtomicI64,
+    peak: AtomicI64,
+    /// `maxmemory`, bytes; 0 = none.
+    pub limit: AtomicU64,
+}
+
+thread_local! {
+    /// What this thread had allocated less freed when it last reported.
+    static REPORTED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Bytes this thread has allocated less those it freed.
+fn thread_balance() -> i64 {
+    use tikv_jemalloc_ctl::thread;
+    thread_local! {
+        static POINTERS: Option<(thread::ThreadLocal<u64>, thread::ThreadLocal<u64>)> =
+            thread::allocatedp::read().ok().zip(thread::deallocatedp::read().ok());
+    }
+    POINTERS.with(|pointers| match pointers {
+        Some((allocated, freed)) => allocated.get() as i64 - freed.get() as i64,
+        None => 0,
+    })
+}
+
+impl Memory {
+    /// Publishes what this thread allocated and freed since its last report.
+    pub fn report(&self) {
+        let now = thread_balance();
+        let delta = now - REPORTED.replace(now);
+        if delta != 0 {
+            let used = self.used.fetch_add(delta, Relaxed) + delta;
+            self.peak.fetch_max(used, Relaxed);
+        }
+    }
+
+    /// Bytes in use, as reported.
+    pub fn used(&self) -> u64 {
+        self.used.load(Relaxed).max(0) as u64
+    }
+
+    /// Most bytes ever in use.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Relaxed).max(0) as u64
+    }
+
+    /// Replaces the sum by the allocator's own figure: threads that never report are in it too.
+    pub fn recalibrate(&self) {
+        if tikv_jemalloc_ctl::epoch::advance().is_ok()
+            && let Ok(allocated) = tikv_jemalloc_ctl::stats::allocated::read()
+        {
+            self.used.store(allocated as i64, Relaxed);
+            self.peak.fetch_max(allocated as i64, Relaxed);
+        }
+    }
+
+    /// Whether more is in use than `maxmemory` allows.
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        let limit = self.limit.load(Relaxed);
+        limit != 0 && self.used() > limit
+    }
+}

@@ -1,0 +1,418 @@
+//! One connection's task: read what is there, run it, write what came of it.
+
+use crate::client::{Client, Mail, flag};
+use crate::dispatch::{Flow, Session};
+use crate::net::output::Output;
+use crate::net::socket::Socket;
+use crate::shared::{Shared, unix_ms};
+use crate::worker::Local;
+use redoubt_resp::{Limits, ProtocolError, Reply, RequestParser, Span, Status};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::ReadBuf;
+use tokio::time::{Instant, Sleep};
+
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 16 * 1024;
+/// Requests parsed ahead, so that their memory can be fetched while others run.
+pub(crate) const BATCH: usize = 32;
+/// Read buffers larger than this are given back when empty, bytes.
+const KEPT_BYTES: usize = 64 * 1024;
+/// Output beyond which no further request of the client runs before some of it was taken, bytes.
+const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
+/// Batches one connection runs before others get their turn.
+const BATCHES_PER_TURN: usize = 32;
+
+/// Why the task was woken.
+enum Event {
+    Read,
+    Closed,
+    Mail,
+    Written,
+    Timer,
+}
+
+/// See the module's text.
+pub(crate) struct Connection {
+    socket: Socket,
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    local: Rc<RefCell<Local>>,
+    session: Session,
+    parser: RequestParser,
+    input: Vec<u8>,
+    spans: Vec<Span>,
+    batch: Vec<Request>,
+    output: Output,
+    /// Wakes at the deadline of a parked call, the end of a pause or of the idle time.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// No further request is read: close once the output is out.
+    closing: bool,
+    /// When the soft limit of the output buffer was first exceeded.
+    soft_since: Option<Instant>,
+}
+
+/// A parsed request: where its words stand in `spans`.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    first: usize,
+    count: usize,
+    /// Position after it.
+    end: usize,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        socket: Socket,
+        shared: Arc<Shared>,
+        client: Arc<Client>,
+        local: Rc<RefCell<Local>>,
+    ) -> Connection {
+        let session = Session::new(Arc::clone(&shared), Arc::clone(&client));
+        Connection {
+            socket,
+            shared,
+            client,
+            local,
+            session,
+            parser: RequestParser::new(),
+            input: Vec::new(),
+            spans: Vec::new(),
+            batch: Vec::new(),
+            output: Output::default(),
+            timer: None,
+            closing: false,
+            soft_since: None,
+        }
+    }
+
+    /// Serves the connection until it ends.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let event = poll_fn(|cx| self.poll_event(cx)).await;
+            let goes_on = match event {
+                Ok(Event::Read) | Ok(Event::Written) => self.work().await,
+                Ok(Event::Mail) => self.read_mail() && self.work().await,
+                Ok(Event::Timer) => self.on_timer() && self.work().await,
+                Ok(Event::Closed) | Err(_) => false,
+            };
+            if !goes_on || (self.closing && self.output.pending() == 0) {
+                break;
+            }
+        }
+        self.session.close();
+    }
+
+    /// Waits for whatever comes first. Polls the socket last: on the busy path mail and timer are looked at cheaply.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        if self.client.mailbox.poll(cx.waker()) {
+            return Poll::Ready(Ok(Event::Mail));
+        }
+        if self.output.pending() > 0 {
+            match self.poll_flush(cx) {
+                Poll::Ready(Ok(true)) => return Poll::Ready(Ok(Event::Written)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(false)) | Poll::Pending => {}
+            }
+        }
+        if let Some(timer) = &mut self.timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            self.timer = None;
+            return Poll::Ready(Ok(Event::Timer));
+        }
+        if self.closing || !self.may_read() {
+            return Poll::Pending;
+        }
+        self.poll_read(cx)
+    }
+
+    /// A client that does not take its replies, or waits, is not read from beyond its query buffer's limit.
+    fn may_read(&self) -> bool {
+        self.output.pending() < OUTPUT_PAUSE_BYTES || self.input.len() < READ_BYTES
+    }
+
+    #[expect(clippy::uninit_vec, reason = "ReadBuf tracks what was initialised")]
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
+        self.input.reserve(wanted.max(READ_BYTES));
+        let filled = {
+            let mut buf = ReadBuf::uninit(self.input.spare_capacity_mut());
+            match self.socket.poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => buf.filled().len(),
+            }
+        };
+        if filled == 0 {
+            return Poll::Ready(Ok(Event::Closed));
+        }
+        // SAFETY: the socket filled this many bytes of the spare capacity.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.input.set_len(self.input.len() + filled);
+        }
+        self.client.net_in.store(self.client.net_in.load(Relaxed) + filled as u64, Relaxed);
+        Poll::Ready(Ok(Event::Read))
+    }
+
+    /// Sends what may be sent. True if it made room.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut wrote = false;
+        loop {
+            let released = self.released();
+            let bytes = self.output.sendable(released);
+            if bytes.is_empty() {
+                break;
+            }
+            match self.socket.poll_write(cx, bytes) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => {
+                    self.output.advance(n);
+                    self.client.net_out.store(self.client.net_out.load(Relaxed) + n as u64, Relaxed);
+                    wrote = true;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return if wrote { Poll::Ready(Ok(true)) } else { Poll::Pending },
+            }
+        }
+        if let Some(offset) = self.output.waits_for() {
+            self.shared.log.wake_at(offset, &self.client);
+        }
+        self.soft_since = None;
+        Poll::Ready(Ok(wrote))
+    }
+
+    fn released(&self) -> u64 {
+        if self.shared.log.holds_replies() { self.shared.log.released() } else { u64::MAX }
+    }
+
+    /// Runs what has been read, then writes once. False when the connection must end at once.
+    async fn work(&mut self) -> bool {
+        for turn in 0.. {
+            if self.closing || self.session.is_waiting() || self.output.pending() >= OUTPUT_PAUSE_BYTES {
+                break;
+            }
+            let progress = self.run_batch();
+            // The first write goes out right here: waiting for the next poll would cost a pass through the scheduler.
+            if self.output.pending() > 0 && !self.flush_now().await {
+                return false;
+            }
+            if !progress {
+                break;
+            }
+            if turn % BATCHES_PER_TURN == BATCHES_PER_TURN - 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.set_timer();
+        self.publish();
+        self.check_limits()
+    }
+
+    /// One attempt to write; what does not fit stays for `poll_event`.
+    async fn flush_now(&mut self) -> bool {
+        poll_fn(|cx| match self.poll_flush(cx) {
+            Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(true),
+            Poll::Ready(Err(_)) => Poll::Ready(false),
+        })
+        .await
+    }
+
+    /// Parses and runs up to `BATCH` requests. False when nothing more can be done with what has been read.
+    fn run_batch(&mut self) -> bool {
+        let start = self.parser.consumed();
+        let inline = self.input.get(start).is_some_and(|byte| *byte != b'*');
+        // Inline requests are decoded in place: one that has to wait must be found as it came.
+        let as_it_came = (inline && self.session.may_wait()).then(|| self.input.clone());
+        let failed = self.parse_batch(inline).err();
+        let parsed = self.batch.len();
+        let ran = self.execute();
+        let waits = ran < parsed;
+        if let Some(input) = as_it_came.filter(|_| waits) {
+            self.input = input;
+        }
+        let end = match ran {
+            0 if waits => start,
+            _ if waits => self.batch[ran - 1].end,
+            _ => self.parser.consumed(),
+        };
+        self.discard(end, !waits);
+        if let Some(error) = failed.filter(|_| !waits && !self.closing) {
+            self.shared.stats.protocol_error(&self.client, &error);
+            Reply::new(&mut self.output.buffer, false).error(&format!("ERR {error}"));
+            self.closing = true;
+        }
+        parsed > 0 && !waits && !self.closing
+    }
+
+    fn parse_batch(&mut self, inline: bool) -> Result<(), ProtocolError> {
+        self.spans.clear();
+        self.batch.clear();
+        let limits = self.limits();
+        // What a client may send changes with AUTH: until then, look again after each request.
+        let most = if inline || !limits.authenticated { 1 } else { BATCH };
+        while self.batch.len() < most {
+            if !inline && self.input.get(self.parser.consumed()).is_some_and(|byte| *byte != b'*') {
+                break;
+            }
+            let first = self.spans.len();
+            match self.parser.parse(&mut self.input, &mut self.spans, &limits)? {
+                Status::Incomplete => break,
+                Status::Complete { end } => {
+                    self.batch.push(Request { first, count: self.spans.len() - first, end });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> Limits {
+        let local = self.local.borrow();
+        Limits {
+            bulk_len_max: local.values.proto_max_bulk_len,
+            authenticated: self.session.is_authenticated(),
+            ..Limits::default()
+        }
+    }
+
+    /// Runs the batch and returns how many of its requests ran: fewer when one has to wait.
+    fn execute(&mut self) -> usize {
+        if self.batch.is_empty() {
+            return 0;
+        }
+        let mut local = self.local.borrow_mut();
+        let mut words: Vec<&[u8]> = std::mem::take(&mut local.words).into_iter().map(|_| &[][..]).collect();
+        let mut ranges: smallvec::SmallVec<[(usize, usize); BATCH]> = smallvec::SmallVec::new();
+        for request in &self.batch {
+            let from = words.len();
+            words.extend(
+                self.spans[request.first..request.first + request.count].iter().map(|span| span.of(&self.input)),
+            );
+            ranges.push((from, words.len()));
+        }
+        let (ran, flow) = self.session.run(&mut local, &words, &ranges, &mut self.output);
+        words.clear();
+        local.words = words.into_iter().map(|_| &[][..]).collect();
+        match flow {
+            Flow::Continue | Flow::Wait => {}
+            Flow::Close => self.closing = true,
+        }
+        ran
+    }
+
+    /// Drops the bytes of requests that ran.
+    fn discard(&mut self, end: usize, all: bool) {
+        if all {
+            self.parser.rebase(end);
+        } else {
+            self.parser = RequestParser::new();
+        }
+        if end == self.input.len() {
+            self.input.clear();
+            self.input.shrink_to(KEPT_BYTES);
+        } else {
+            self.input.drain(..end);
+        }
+    }
+
+    /// False when the connection must end at once.
+    fn read_mail(&mut self) -> bool {
+        for mail in self.client.mailbox.take() {
+            match mail {
+                Mail::Kill => return false,
+                Mail::Served(frames) => {
+                    if self.session.served() {
+                        self.output.buffer.extend_from_slice(&frames);
+                        self.hold_everything();
+                    }
+                }
+                Mail::Unblock { with_error } => {
+                    let mut local = self.local.borrow_mut();
+                    self.session.unblock(&mut local, with_error, &mut self.output);
+                }
+                Mail::Push(frames) => self.output.buffer.extend_from_slice(&frames),
+            }
+        }
+        true
+    }
+
+    /// A reply made by another connection's commit waits for all that was logged by now.
+    fn hold_everything(&mut self) {
+        if self.shared.log.holds_replies() {
+            let position = self.output.buffer.len();
+            self.output.hold(position, self.shared.log.end());
+        }
+    }
+
+    /// False when the client was idle for too long.
+    fn on_timer(&mut self) -> bool {
+        if self.session.is_parked() {
+            let mut local = self.local.borrow_mut();
+            return self.session.timed_out(&mut local, &mut self.output);
+        }
+        let limit = self.local.borrow().values.timeout;
+        let idle = unix_ms() - self.client.active_ms.load(Relaxed);
+        limit.is_none_or(|limit| self.session.is_waiting() || idle < limit.as_millis() as i64)
+    }
+
+    fn set_timer(&mut self) {
+        let wait_ms = match self.session.wakes_at() {
+            Some(at) => (at - unix_ms()).max(0) as u64,
+            None => match self.local.borrow().values.timeout {
+                Some(limit) if !self.session.is_waiting() => {
+                    if self.timer.is_some() {
+                        return;
+                    }
+                    limit.as_millis() as u64
+                }
+                _ => {
+                    self.timer = None;
+                    return;
+                }
+            },
+        };
+        self.timer = Some(Box::pin(tokio::time::sleep(Duration::from_millis(wait_ms))));
+    }
+
+    /// Shows the state of the buffers to CLIENT LIST.
+    fn publish(&self) {
+        let client = &self.client;
+        client.query_bytes.store(self.input.len(), Relaxed);
+        client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
+        client.output_bytes.store(self.output.pending(), Relaxed);
+        client.memory.store(self.input.capacity() + self.output.buffer.capacity() + size_of::<Self>(), Relaxed);
+        client.set(flag::CLOSING, self.closing);
+    }
+
+    /// Closes clients whose buffers outgrew their limits. False when it does.
+    fn check_limits(&mut self) -> bool {
+        let (limit, query_limit) = {
+            let local = self.local.borrow();
+            (local.values.client_output_buffer_limit.normal, local.values.client_query_buffer_limit)
+        };
+        if self.input.len() > query_limit {
+            self.shared.stats.query_buffer_limit(&self.client);
+            return false;
+        }
+        let pending = self.output.pending() as u64;
+        let hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
+        let soft = limit.soft_bytes != 0 && pending > limit.soft_bytes;
+        if !soft {
+            self.soft_since = None;
+        }
+        let since = soft.then(|| *self.soft_since.get_or_insert_with(Instant::now));
+        let late = since.is_some_and(|since| since.elapsed() >= Duration::from_secs(limit.soft_seconds));
+        if hard || late {
+            self.shared.stats.output_buffer_limit(&self.client);
+        }
+        !(hard || late)
+    }
+}

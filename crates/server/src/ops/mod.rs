@@ -1,0 +1,68 @@
+//! Commands that need the runtime: connections, transactions, configuration, introspection.
+//! One file per group; `run_op` is the only list of them.
+
+mod connection;
+mod introspect;
+mod server;
+
+use crate::dispatch::{Scope, Session, Step};
+use redoubt_commands::spec::ServerOp;
+use redoubt_commands::table::Command;
+use redoubt_commands::{Args, CommandError, Context};
+
+/// What an operation answers with.
+pub(crate) type Outcome = Result<Step, CommandError>;
+
+impl Session {
+    /// Runs an operation. Nothing is held, unless a transaction runs it.
+    pub(crate) fn run_op(
+        &mut self,
+        ctx: &mut Context<'_>,
+        op: ServerOp,
+        command: &'static Command,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
+        let position = scope.output.buffer.len();
+        match self.op(ctx, op, args, scope) {
+            Ok(step) => step,
+            Err(error) => {
+                let text = error.to_string();
+                scope.output.buffer.truncate(position);
+                self.reply(scope).error(&text);
+                self.shared.stats.failed(scope.worker, command.id, &text);
+                Step::Done
+            }
+        }
+    }
+
+    fn op(&mut self, ctx: &mut Context<'_>, op: ServerOp, args: &Args<'_>, scope: &mut Scope<'_>) -> Outcome {
+        use ServerOp as Op;
+        let done = |outcome: Result<(), CommandError>| outcome.map(|()| Step::Done);
+        match op {
+            Op::Multi => done(self.multi(scope)),
+            Op::Exec => self.exec(ctx, scope),
+            Op::Discard => done(self.discard(scope)),
+            Op::Watch => done(self.watch(ctx, args, scope)),
+            Op::Unwatch => done(self.unwatch(scope)),
+            Op::Ping => done(self.ping(args, scope)),
+            Op::Echo => done(self.echo(args, scope)),
+            Op::Select => done(self.select_db(ctx, args, scope)),
+            Op::Auth => done(self.auth(args, scope)),
+            Op::Hello => done(self.hello(args, scope)),
+            Op::Quit => self.quit(scope),
+            Op::Reset => done(self.reset_connection(ctx, scope)),
+            Op::Command
+            | Op::CommandCount
+            | Op::CommandDocs
+            | Op::CommandGetkeys
+            | Op::CommandGetkeysandflags
+            | Op::CommandHelp
+            | Op::CommandInfo
+            | Op::CommandList => done(self.command_op(op, args, scope)),
+            Op::Time => done(self.time(ctx, scope)),
+            Op::Shutdown => self.shutdown(args),
+            other => Err(CommandError::owned(format!("ERR {other:?} is not there yet"))),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Starting and ending a server.
+
+use crate::config::Config;
+use crate::cron;
+use crate::net::listener::{self, Listeners};
+use crate::shared::Shared;
+use crate::worker::{self, Worker};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket could not be opened; the text names it.
+    #[error("{0}")]
+    Listen(std::io::Error),
+    /// A thread or its runtime could not be made.
+    #[error("could not start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Collects what a server needs before it starts.
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+}
+
+impl Builder {
+    /// Uses this configuration instead of the defaults.
+    pub fn config(mut self, config: Config) -> Builder {
+        self.config = config;
+        self
+    }
+
+    /// Opens the sockets and starts the threads. On return the server accepts connections.
+    ///
+    /// # Errors
+    /// When an address cannot be bound or a thread cannot be started; nothing keeps running then.
+    pub fn start(self) -> Result<Handle, StartError> {
+        let values = self.config.values();
+        let listeners = listener::open(&values).map_err(StartError::Listen)?;
+        let addresses: Vec<SocketAddr> = listeners.tcp.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let (garbage, to_drop) = std::sync::mpsc::channel();
+        let shared = Arc::new(Shared::new(self.config, garbage, values.io_threads));
+        shared.publish(&shared.config.read());
+        shared.memory.recalibrate();
+        shared.port.store(addresses.first().map_or(0, |address| usize::from(address.port())), Relaxed);
+        let workers = (0..values.io_threads)
+            .map(|index| worker::start(index, Arc::clone(&shared)))
+            .collect::<Result<Vec<Worker>, _>>()
+            .map_err(|error| abandon(&shared, error))?;
+        let lazy_free = std::thread::Builder::new()
+            .name("lazy-free".into())
+            .spawn(move || to_drop.into_iter().for_each(drop))
+            .map_err(|error| abandon(&shared, error))?;
+        drop(lazy_free);
+        let control =
+            start_control(Arc::clone(&shared), workers, listeners).map_err(|error| abandon(&shared, error))?;
+        Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
+    }
+}
+
+fn abandon(shared: &Shared, error: std::io::Error) -> StartError {
+    shared.request_stop();
+    StartError::Thread(error)
+}
+
+/// The server in this process.
+pub struct Server;
+
+impl Server {
+    /// Begins to describe a server.
+    ///
+    /// ```
+    /// use redoubt_server::{Server, config::Config};
+    /// use std::io::{Read, Write};
+    ///
+    /// let config = Config::new().with("port", "0")?.with("bind", "127.0.0.1")?;
+    /// let server = Server::builder().config(config).start()?;
+    /// let mut client = std::net::TcpStream::connect(server.addresses()[0])?;
+    /// client.write_all(b"PING\r\n")?;
+    /// let mut reply = [0; 7];
+    /// client.read_exact(&mut reply)?;
+    /// assert_eq!(&reply, b"+PONG\r\n");
+    /// server.shutdown();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+/// A running server. Dropping it stops the server.
+pub struct Handle {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    unix_socket: Option<PathBuf>,
+    control: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// TCP addresses it listens on; the port is the real one where 0 was asked for.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The state all threads share: the replication log and its consumers, statistics, memory.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Asks the server to end; `wait` returns once it has.
+    pub fn request_stop(&self) {
+        self.shared.request_stop();
+    }
+
+    /// Returns when the server has ended, by `request_stop` or SHUTDOWN.
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    /// Ends the server and returns when it has.
+    pub fn shutdown(self) {
+        self.request_stop();
+        self.wait();
+    }
+
+    fn join(&mut self) {
+        if let Some(control) = self.control.take() {
+            // It panicked only if a worker did, which has been logged.
+            let _ = control.join();
+            if let Some(path) = &self.unix_socket {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.request_stop();
+        self.join();
+    }
+}
+
+/// The control thread accepts connections and runs the periodic work. Commands never run on it.
+fn start_control(
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+    listeners: Listeners,
+) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("control".into()).spawn(move || {
+        let threads = runtime.block_on(control(shared, workers, listeners));
+        for worker in threads.into_iter().flatten() {
+            let _ = worker.thread.join();
+        }
+    })
+}
+
+async fn control(shared: Arc<Shared>, workers: Vec<Worker>, listeners: Listeners) -> Option<Vec<Worker>> {
+    let workers = Arc::new(workers);
+    let mut tasks = tokio::task::JoinSet::new();
+    for listener in listeners.tcp {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                tasks.spawn(listener::accept_tcp(listener, Arc::clone(&shared), Arc::clone(&workers)));
+            }
+            Err(error) => tracing::error!("a listening socket could not be registered: {error}"),
+        }
+    }
+    if let Some(socket) = listeners.unix {
+        let path = shared.values().unixsocket.clone().unwrap_or_default().display().to_string();
+        match tokio::net::UnixListener::from_std(socket) {
+            Ok(listener) => {
+                tasks.spawn(listener::accept_unix(listener, path, Arc::clone(&shared), Arc::clone(&workers)));
+            }
+            Err(error) => tracing::error!("the unix socket could not be registered: {error}"),
+        }
+    }
+    tasks.spawn(cron::run(Arc::clone(&shared)));
+    let mut stop = shared.stop.subscribe();
+    // The sender lives in `shared`, so this ends only with a stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+    tasks.shutdown().await;
+    Arc::into_inner(workers)
+}

@@ -1,0 +1,152 @@
+//! What all threads of a server share.
+
+use crate::client::Client;
+use crate::config::{Config, Values};
+use crate::log::Log;
+use crate::memory::Memory;
+use dashmap::DashMap;
+use parking_lot::{Mutex, RwLock};
+use redoubt_store::{EvictionPolicy, Garbage, Keyspace};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// CLIENT PAUSE as it stands.
+#[derive(Debug, Default)]
+pub struct Pause {
+    /// Unix ms at which it ends; 0 = no pause.
+    pub until_ms: AtomicI64,
+    /// Only writes wait.
+    pub writes_only: AtomicBool,
+}
+
+/// See the module's text.
+pub struct Shared {
+    /// The data.
+    pub keyspace: Keyspace,
+    /// The configuration; `values` is its typed copy.
+    pub config: RwLock<Config>,
+    values: RwLock<Arc<Values>>,
+    /// Rises with every change of `values`; workers compare it once per batch.
+    pub generation: AtomicU64,
+    /// Effects in commit order.
+    pub log: Log,
+    /// Connections by id.
+    pub clients: DashMap<u64, Arc<Client>>,
+    /// Number of connections, those being set up included.
+    pub connected: AtomicUsize,
+    next_client: AtomicU64,
+    next_order: AtomicU64,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// Memory figures.
+    pub memory: Memory,
+    /// Values waiting to be dropped by the background thread.
+    pub garbage: std::sync::mpsc::Sender<Garbage>,
+    /// Statistics.
+    pub stats: crate::stats::Stats,
+    /// 40 hex digits, new for every start (`run_id`).
+    pub run_id: String,
+    /// When the server started.
+    pub started: SystemTime,
+    /// Tells the control thread to stop.
+    pub stop: tokio::sync::watch::Sender<bool>,
+    /// Active expiry may be switched off by DEBUG.
+    pub active_expire: AtomicBool,
+    /// Port that is really listened on.
+    pub port: AtomicUsize,
+    /// Receives keyspace events, if anyone does.
+    pub events: Mutex<Option<Arc<dyn EventSink>>>,
+    /// Commands by their configured names, when `rename-command` changed some.
+    pub renamed: Option<crate::dispatch::renames::Renames>,
+}
+
+/// Receives keyspace events in commit order of each key.
+pub trait EventSink: Send + Sync {
+    /// Events of one commit.
+    fn events(&self, events: &[redoubt_store::Event]);
+}
+
+/// Unix time in milliseconds.
+#[inline]
+pub fn unix_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+impl Shared {
+    /// State of a server that has not opened its sockets.
+    pub fn new(config: Config, garbage: std::sync::mpsc::Sender<Garbage>, workers: usize) -> Shared {
+        let values = config.values();
+        let mut rng = fastrand::Rng::new();
+        let run_id = (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(0..16)])).collect();
+        let renamed = crate::dispatch::renames::Renames::new(config.renames());
+        Shared {
+            keyspace: Keyspace::new(values.databases, PARTITIONS, rng.u64(..)),
+            values: RwLock::new(Arc::new(values)),
+            config: RwLock::new(config),
+            generation: AtomicU64::new(1),
+            log: Log::default(),
+            clients: DashMap::new(),
+            connected: AtomicUsize::new(0),
+            next_client: AtomicU64::new(1),
+            next_order: AtomicU64::new(1),
+            pause: Pause::default(),
+            memory: Memory::default(),
+            garbage,
+            stats: crate::stats::Stats::new(workers),
+            run_id,
+            started: SystemTime::now(),
+            stop: tokio::sync::watch::Sender::new(false),
+            active_expire: AtomicBool::new(true),
+            port: AtomicUsize::new(0),
+            events: Mutex::new(None),
+            renamed,
+        }
+    }
+
+    /// The settings as they are now.
+    pub fn values(&self) -> Arc<Values> {
+        Arc::clone(&self.values.read())
+    }
+
+    /// Publishes the settings after the configuration changed.
+    pub fn publish(&self, config: &Config) {
+        let values = config.values();
+        self.keyspace.set_events(!values.notify_keyspace_events.is_empty());
+        self.memory.limit.store(values.maxmemory, Relaxed);
+        *self.values.write() = Arc::new(values);
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// A new client id.
+    pub fn next_client_id(&self) -> u64 {
+        self.next_client.fetch_add(1, Relaxed)
+    }
+
+    /// A new place in the queues of parked clients.
+    pub fn next_order(&self) -> u64 {
+        self.next_order.fetch_add(1, Relaxed)
+    }
+
+    /// `maxmemory-policy`.
+    pub fn eviction_policy(values: &Values) -> EvictionPolicy {
+        match values.maxmemory_policy {
+            "allkeys-lru" => EvictionPolicy::AllkeysLru,
+            "allkeys-lfu" => EvictionPolicy::AllkeysLfu,
+            "allkeys-random" => EvictionPolicy::AllkeysRandom,
+            "volatile-lru" => EvictionPolicy::VolatileLru,
+            "volatile-lfu" => EvictionPolicy::VolatileLfu,
+            "volatile-random" => EvictionPolicy::VolatileRandom,
+            "volatile-ttl" => EvictionPolicy::VolatileTtl,
+            _ => EvictionPolicy::NoEviction,
+        }
+    }
+
+    /// Asks the server to end. Returns at once.
+    pub fn request_stop(&self) {
+        self.stop.send_replace(true);
+    }
+}
+
+/// Locks over the keyspace; see docs/decisions/0003-partitions.md.
+const PARTITIONS: usize = 64;

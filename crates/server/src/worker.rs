@@ -1,0 +1,121 @@
+//! Workers: threads with a current-thread runtime each, to which connections are pinned.
+
+use crate::client::Client;
+use crate::config::Values;
+use crate::net::connection::Connection;
+use crate::net::socket::Accepted;
+use crate::shared::Shared;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use tokio::sync::mpsc;
+
+/// What a worker's connections share without locks.
+pub(crate) struct Local {
+    /// Number of the worker.
+    pub(crate) index: usize,
+    /// Settings as of `generation`.
+    pub(crate) values: Arc<Values>,
+    pub(crate) generation: u64,
+    pub(crate) rng: fastrand::Rng,
+    /// Memory of the argument vector, kept between batches; always empty here.
+    pub(crate) words: Vec<&'static [u8]>,
+    /// Reads the processor's time stamp counter where it can.
+    pub(crate) clock: quanta::Clock,
+}
+
+impl Local {
+    /// Takes over settings changed since the last batch.
+    #[inline]
+    pub(crate) fn refresh(&mut self, shared: &Shared) {
+        let generation = shared.generation.load(Relaxed);
+        if generation != self.generation {
+            self.generation = generation;
+            self.values = shared.values();
+        }
+    }
+}
+
+/// A connection on its way to a worker.
+pub(crate) struct Arrival {
+    pub(crate) socket: Accepted,
+    pub(crate) client: Arc<Client>,
+}
+
+/// A running worker.
+pub(crate) struct Worker {
+    pub(crate) arrivals: mpsc::UnboundedSender<Arrival>,
+    /// Connections it serves.
+    pub(crate) load: Arc<AtomicUsize>,
+    pub(crate) thread: JoinHandle<()>,
+}
+
+/// Starts worker `index`.
+pub(crate) fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Worker> {
+    let (arrivals, incoming) = mpsc::unbounded_channel();
+    let load = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&load);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Look at the sockets often: a turn is a whole batch of requests, not a small task.
+        .event_interval(16)
+        .build()?;
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let tasks = tokio::task::LocalSet::new();
+        tasks.block_on(&runtime, serve(index, shared, incoming, counted));
+    })?;
+    Ok(Worker { arrivals, load, thread })
+}
+
+/// Takes connections until the server stops.
+async fn serve(
+    index: usize,
+    shared: Arc<Shared>,
+    mut incoming: mpsc::UnboundedReceiver<Arrival>,
+    load: Arc<AtomicUsize>,
+) {
+    let local = Rc::new(RefCell::new(Local {
+        index,
+        values: shared.values(),
+        generation: shared.generation.load(Relaxed),
+        rng: fastrand::Rng::new(),
+        words: Vec::new(),
+        clock: quanta::Clock::new(),
+    }));
+    let mut stop = shared.stop.subscribe();
+    loop {
+        tokio::select! {
+            arrival = incoming.recv() => match arrival {
+                Some(arrival) => adopt(arrival, &shared, &local, &load),
+                None => return,
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+fn adopt(arrival: Arrival, shared: &Arc<Shared>, local: &Rc<RefCell<Local>>, load: &Arc<AtomicUsize>) {
+    let Arrival { socket, client } = arrival;
+    let id = client.id;
+    let (shared, local, load) = (Arc::clone(shared), Rc::clone(local), Arc::clone(load));
+    match socket.register() {
+        Ok(socket) => {
+            tokio::task::spawn_local(async move {
+                Connection::new(socket, Arc::clone(&shared), client, local).run().await;
+                gone(&shared, id, &load);
+            });
+        }
+        Err(error) => {
+            tracing::warn!("could not register a connection: {error}");
+            gone(&shared, id, &load);
+        }
+    }
+}
+
+fn gone(shared: &Shared, id: u64, load: &AtomicUsize) {
+    shared.clients.remove(&id);
+    shared.connected.fetch_sub(1, Relaxed);
+    load.fetch_sub(1, Relaxed);
+}
