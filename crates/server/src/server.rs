@@ -57,8 +57,8 @@ impl Builder {
             .spawn(move || to_drop.into_iter().for_each(drop))
             .map_err(|error| abandon(&shared, error))?;
         drop(lazy_free);
-        let control =
-            start_control(Arc::clone(&shared), workers, listeners).map_err(|error| abandon(&shared, error))?;
+        let control = start_control(Arc::clone(&shared), workers, listeners)
+            .map_err(|error| abandon(&shared, error))?;
         Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
     }
 }

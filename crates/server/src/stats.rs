@@ -192,7 +192,9 @@ impl Stats {
 
     /// (calls, ticks, rejected, failed) of a command.
     pub fn command(&self, id: usize) -> (u64, u64, u64, u64) {
-        let of = |pick: fn(&CommandStats) -> &AtomicU64| self.sum(|worker| pick(&worker.commands[id]).load(Relaxed));
+        let of = |pick: fn(&CommandStats) -> &AtomicU64| {
+            self.sum(|worker| pick(&worker.commands[id]).load(Relaxed))
+        };
         (of(|c| &c.calls), of(|c| &c.ticks), of(|c| &c.rejected), of(|c| &c.failed))
     }
 

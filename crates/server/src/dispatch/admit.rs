@@ -75,7 +75,8 @@ impl Session {
         let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
         let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
         // Inside MULTI only EXEC does anything, so only EXEC waits.
-        let writes = if self.multi.is_some() { is_exec && queued_writes } else { Session::may_write(command) };
+        let writes =
+            if self.multi.is_some() { is_exec && queued_writes } else { Session::may_write(command) };
         let exempt = matches!(command.spec.run, Run::Server(ServerOp::ClientUnpause | ServerOp::ClientPause));
         let waits = if pause.writes_only.load(Relaxed) { writes } else { !exempt };
         if waits {

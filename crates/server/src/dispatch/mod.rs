@@ -106,8 +106,14 @@ impl Session {
         }
         if plans.len() > 1 {
             let guard = epoch::pin();
-            plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| space.prefetch_bucket(self.db, key, &guard));
-            plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| space.prefetch_entry(self.db, key, &guard));
+            plans
+                .iter()
+                .filter_map(|plan| plan.key.as_ref())
+                .for_each(|key| space.prefetch_bucket(self.db, key, &guard));
+            plans
+                .iter()
+                .filter_map(|plan| plan.key.as_ref())
+                .for_each(|key| space.prefetch_entry(self.db, key, &guard));
         }
         plans
     }
@@ -162,7 +168,13 @@ impl Session {
         Reply::new(&mut scope.output.buffer, self.resp3)
     }
 
-    fn execute(&mut self, ctx: &mut Context<'_>, command: &'static Command, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
+    fn execute(
+        &mut self,
+        ctx: &mut Context<'_>,
+        command: &'static Command,
+        plan: &Plan<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
         match command.spec.run {
             Run::Data(_) => {
                 self.acquire(&mut ctx.txn, command, &plan.args, plan.key.as_ref());

@@ -46,7 +46,12 @@ impl Session {
     }
 
     /// Puts a command into the open MULTI.
-    pub(super) fn queue(&mut self, command: &'static Command, args: &Args<'_>, scope: &mut Scope<'_>) -> Step {
+    pub(super) fn queue(
+        &mut self,
+        command: &'static Command,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
         let Some(multi) = &mut self.multi else { unreachable!("only queued inside MULTI") };
         // Nothing of a doomed transaction will ever run.
         if !multi.doomed {
@@ -88,7 +93,11 @@ impl Session {
     }
 
     /// Runs the queue as one transaction over all its keys, unless a WATCHed key has changed.
-    pub(crate) fn exec(&mut self, ctx: &mut Context<'_>, scope: &mut Scope<'_>) -> Result<Step, CommandError> {
+    pub(crate) fn exec(
+        &mut self,
+        ctx: &mut Context<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<Step, CommandError> {
         let Some(multi) = self.end_multi() else {
             return Err(CommandError::text("ERR EXEC without MULTI"));
         };

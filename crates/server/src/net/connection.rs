@@ -294,7 +294,9 @@ impl Connection {
         for request in &self.batch {
             let from = words.len();
             words.extend(
-                self.spans[request.first..request.first + request.count].iter().map(|span| span.of(&self.input)),
+                self.spans[request.first..request.first + request.count]
+                    .iter()
+                    .map(|span| span.of(&self.input)),
             );
             ranges.push((from, words.len()));
         }
@@ -388,7 +390,9 @@ impl Connection {
         client.query_bytes.store(self.input.len(), Relaxed);
         client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         client.output_bytes.store(self.output.pending(), Relaxed);
-        client.memory.store(self.input.capacity() + self.output.buffer.capacity() + size_of::<Self>(), Relaxed);
+        client
+            .memory
+            .store(self.input.capacity() + self.output.buffer.capacity() + size_of::<Self>(), Relaxed);
         client.set(flag::CLOSING, self.closing);
     }
 

@@ -123,7 +123,15 @@ pub(crate) async fn accept_unix(
             Ok((stream, _)) => {
                 let admitted = stream.into_std().and_then(|stream| {
                     let fd = stream.as_raw_fd();
-                    admit(Accepted::Unix(stream), format!("{path}:0"), format!("{path}:0"), fd, true, &shared, &workers)
+                    admit(
+                        Accepted::Unix(stream),
+                        format!("{path}:0"),
+                        format!("{path}:0"),
+                        fd,
+                        true,
+                        &shared,
+                        &workers,
+                    )
                 });
                 if let Err(error) = admitted {
                     tracing::debug!("a connection to {path} ended while it was accepted: {error}");
