@@ -90,7 +90,7 @@ macro_rules! families {
     };
 }
 
-families! { string bitmap hyperloglog generic list hash set sorted_set expiry sort mixed multi }
+families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi }
 
 /// Encodings, and commands younger than 7.0.
 #[test]

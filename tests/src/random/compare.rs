@@ -36,6 +36,8 @@ fn rule(call: &Call) -> Rule {
         "SMEMBERS" | "SINTER" | "SUNION" | "SDIFF" | "SPOP" | "SRANDMEMBER" | "HKEYS" | "HVALS" | "KEYS" => {
             Rule::Unordered
         }
+        // Ties have no order of their own.
+        "SORT" | "SORT_RO" if with("BY") => Rule::Unordered,
         "HGETALL" => Rule::Pairs,
         "HRANDFIELD" | "ZRANDMEMBER" if with("WITHVALUES") || with("WITHSCORES") => Rule::Pairs,
         "HRANDFIELD" | "ZRANDMEMBER" => Rule::Unordered,
@@ -62,7 +64,7 @@ pub fn difference(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> 
         let rule = rule(call);
         let same = if rule == Rule::Exec { same_exec(&queued, left, right) } else { same(rule, left, right) };
         match (left, call[0].to_ascii_uppercase().as_slice()) {
-            (_, b"EXEC" | b"DISCARD" | b"MULTI") => queued.clear(),
+            (_, b"EXEC" | b"DISCARD") => queued.clear(),
             (Reply::Status(status), _) if status == b"QUEUED" => queued.push(rule),
             _ => {}
         }

@@ -1,0 +1,71 @@
+"""Everyday use of the redis-py client, in one protocol version: client.py PORT PROTOCOL."""
+
+import sys
+import threading
+
+import redis
+
+port, protocol = int(sys.argv[1]), int(sys.argv[2])
+client = redis.Redis(port=port, protocol=protocol, decode_responses=True)
+
+
+def check(got, expected):
+    assert got == expected, f"got {got!r}, expected {expected!r}"
+
+
+check(client.ping(), True)
+check(client.info("server")["redis_version"].split(".")[0], "7")
+check(client.set("string", "value", ex=100, nx=True), True)
+check(client.get("string"), "value")
+check(0 < client.ttl("string") <= 100, True)
+check(client.set("string", "other", nx=True), None)
+check(client.mget("string", "nokey"), ["value", None])
+check(client.incrbyfloat("float", 1.5), 1.5)
+check(client.hset("hash", mapping={"a": 1, "b": 2}), 2)
+check(client.hgetall("hash"), {"a": "1", "b": "2"})
+check(client.rpush("list", 1, 2, 3), 3)
+check(client.lrange("list", 0, -1), ["1", "2", "3"])
+check(client.sadd("set", "x", "y"), 2)
+check(client.smembers("set"), {"x", "y"})
+check(client.zadd("zset", {"one": 1, "two": 2.5}), 2)
+check([list(pair) for pair in client.zrange("zset", 0, -1, withscores=True)], [["one", 1.0], ["two", 2.5]])
+check(client.zscore("zset", "two"), 2.5)
+check(sorted(client.scan_iter(match="*s*t*")), ["list", "set", "string", "zset"])
+check(client.object("encoding", "hash"), "listpack")
+check(client.config_get("maxmemory"), {"maxmemory": "0"})
+check(client.client_setname("tester"), True)
+check(client.client_getname(), "tester")
+check([entry["name"] for entry in client.client_list() if entry["name"]], ["tester"])
+check(client.command_count() > 100, True)
+
+with client.pipeline(transaction=True) as pipe:
+    pipe.incr("counter").incr("counter").lpop("list")
+    check(pipe.execute(), [1, 2, "1"])
+
+
+def increment(pipe):
+    value = int(pipe.get("counter"))
+    pipe.multi()
+    pipe.set("counter", value + 1)
+
+
+def work():
+    for _ in range(20):
+        client.transaction(increment, "counter")
+
+
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+check(client.get("counter"), "82")
+
+try:
+    client.lpush("string", "x")
+    raise AssertionError("a push to a string was accepted")
+except redis.ResponseError as error:
+    check(str(error), "WRONGTYPE Operation against a key holding the wrong kind of value")
+
+check(client.blpop(["list"], timeout=1)[1], "2")
+check(client.blpop(["nokey"], timeout=0.05), None)
+check(client.flushall(), True)
+check(client.dbsize(), 0)

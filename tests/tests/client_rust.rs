@@ -1,0 +1,57 @@
+//! The redis-rs client, in both protocol versions.
+
+use redis::{Commands, Connection};
+use redoubt_tests::Server;
+use std::collections::HashMap;
+
+fn connect(server: &Server, protocol: &str) -> Connection {
+    let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port);
+    redis::Client::open(url).unwrap().get_connection().unwrap()
+}
+
+fn use_it(protocol: &str) {
+    let server = Server::ours(&[]);
+    let mut connection = connect(&server, protocol);
+    let _: () = connection.set("string", "value").unwrap();
+    assert_eq!(connection.get::<_, String>("string").unwrap(), "value");
+    assert_eq!(connection.get::<_, Option<String>>("nokey").unwrap(), None);
+    assert_eq!(connection.incr::<_, _, i64>("counter", 5).unwrap(), 5);
+
+    let _: () = connection.hset_multiple("hash", &[("a", 1), ("b", 2)]).unwrap();
+    let hash: HashMap<String, i64> = connection.hgetall("hash").unwrap();
+    assert_eq!(hash, HashMap::from([("a".into(), 1), ("b".into(), 2)]));
+
+    let _: () = connection.zadd_multiple("zset", &[(1.5, "one"), (2.0, "two")]).unwrap();
+    let scores: Vec<(String, f64)> = connection.zrange_withscores("zset", 0, -1).unwrap();
+    assert_eq!(scores, [("one".to_string(), 1.5), ("two".to_string(), 2.0)]);
+
+    let _: () = connection.rpush("list", &["x", "y"]).unwrap();
+    assert_eq!(connection.lrange::<_, Vec<String>>("list", 0, -1).unwrap(), ["x", "y"]);
+    let _: () = connection.sadd("set", &["m", "n"]).unwrap();
+    let mut members: Vec<String> = connection.smembers("set").unwrap();
+    members.sort();
+    assert_eq!(members, ["m", "n"]);
+
+    let error = connection.lpush::<_, _, i64>("string", "x").unwrap_err();
+    assert_eq!(error.code(), Some("WRONGTYPE"));
+
+    let (first, second): (i64, Vec<String>) =
+        redis::pipe().atomic().incr("counter", 1).lrange("list", 0, 0).query(&mut connection).unwrap();
+    assert_eq!((first, second), (6, vec!["x".to_string()]));
+
+    let mut keys: Vec<String> = connection.scan().unwrap().map(|key| key.unwrap()).collect();
+    keys.sort();
+    assert_eq!(keys, ["counter", "hash", "list", "set", "string", "zset"]);
+    let popped: Option<(String, String)> = connection.blpop("list", 1.0).unwrap();
+    assert_eq!(popped, Some(("list".into(), "x".into())));
+}
+
+#[test]
+fn redis_rs_in_resp2() {
+    use_it("resp2");
+}
+
+#[test]
+fn redis_rs_in_resp3() {
+    use_it("resp3");
+}

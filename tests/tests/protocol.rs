@@ -1,0 +1,283 @@
+//! Malformed, oversized, split and slow input: the bytes ours answers and the close are the reference's.
+
+use redoubt_tests::client::encode;
+use redoubt_tests::server::{Kind, Server};
+use redoubt_tests::{Client, Reply};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Silence after which an open connection is taken to have said everything.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// What a server says to `input` on a connection of its own, and whether it closes.
+fn answer(server: &Server, input: &[u8]) -> (String, bool) {
+    let mut client = server.client();
+    // A server may close before it took everything.
+    let _ = client.send_raw(input);
+    let (bytes, closed) = client.drain(SILENCE).unwrap();
+    (String::from_utf8_lossy(&bytes).into_owned(), closed)
+}
+
+fn compare(options: &[(&str, &str)], inputs: &[Vec<u8>]) {
+    let ours = Server::ours(options);
+    let Some(reference) = Server::start(Kind::Redis7, options) else { return };
+    let both = |input: &Vec<u8>| {
+        std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| answer(&reference, input));
+            (answer(&ours, input), theirs.join().unwrap())
+        })
+    };
+    let mut failures = Vec::new();
+    for input in inputs {
+        let (ours, theirs) = both(input);
+        if ours != theirs {
+            let shown = String::from_utf8_lossy(&input[..input.len().min(80)]).into_owned();
+            failures.push(format!(
+                "{shown:?} ({} bytes)\n    ours:      {ours:?}\n    reference: {theirs:?}",
+                input.len()
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "(answer, closed) differs for\n{}", failures.join("\n"));
+    let alive = ours.client().line("PING").to_string();
+    assert!(["+PONG", "-NOAUTH Authentication required."].contains(&alive.as_str()), "{alive}");
+}
+
+fn bytes(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+#[test]
+fn lengths_and_counts() {
+    compare(
+        &[],
+        &bytes(&[
+            "*-1\r\nPING\r\n",
+            "*0\r\nPING\r\n",
+            "*abc\r\n",
+            "*\r\nPING\r\n",
+            "*1048576\r\n",
+            "*1048577\r\n",
+            "*2147483647\r\n",
+            "*2147483648\r\n",
+            "*9223372036854775808\r\n",
+            "*-9223372036854775809\r\n",
+            "*+1\r\n$4\r\nPING\r\n",
+            "*01\r\n$4\r\nPING\r\n",
+            "* 1\r\n$4\r\nPING\r\n",
+            "*1 \r\n$4\r\nPING\r\n",
+            "*1\r\n:3\r\n",
+            "*1\r\nPING\r\n",
+            "*1\r\n*1\r\n$4\r\nPING\r\n",
+            "*1\r\n$-1\r\n",
+            "*1\r\n$-2\r\n",
+            "*1\r\n$abc\r\n",
+            "*1\r\n$\r\n",
+            "*1\r\n$+4\r\nPING\r\n",
+            "*1\r\n$04\r\nPING\r\n",
+            "*1\r\n$536870912\r\n",
+            "*1\r\n$536870913\r\n",
+            "*1\r\n$9223372036854775808\r\n",
+            "*1\r\n$0\r\n\r\n",
+            "*2\r\n$4\r\nPING\r\n$0\r\n\r\n",
+            "*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n",
+            "*1\n$4\nPING\n\n",
+            "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n",
+        ]),
+    );
+}
+
+#[test]
+fn inline_requests() {
+    compare(
+        &[],
+        &bytes(&[
+            "PING\r\n",
+            "PING\n",
+            "\r\n\r\n  \r\nPING\r\n",
+            "  PING   hello  \r\n",
+            "PING \"a b\\x41\\n\"\r\n",
+            "PING 'a \\'b'\r\n",
+            "PING \"open\r\n",
+            "PING 'open\r\n",
+            "PING \"a\"b\r\n",
+            "PING a b c\r\n",
+            "nosuch a b\r\n",
+            "nosuch \"\\x00\\r\\n\" b\r\n",
+            "+PING\r\n",
+            "$4\r\nPING\r\n",
+            "\0\0\0\r\nPING\r\n",
+            "PING\r\nQUIT\r\nPING\r\n",
+            "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+            "POST / HTTP/1.1\r\n\r\n",
+            "Host: here\r\n\r\n",
+            "SELECT 1\r\nSELECT 16\r\nSELECT -1\r\nSELECT x\r\nPING\r\n",
+        ]),
+    );
+}
+
+#[test]
+fn oversized_lines() {
+    let long = |head: &str, fill: &str, tail: &str| [head, &fill.repeat(80_000), tail].concat().into_bytes();
+    compare(
+        &[],
+        &[
+            long("", "a", ""),
+            long("PING ", "a", "\r\n"),
+            long("*", "1", ""),
+            long("*1\r\n$", "1", ""),
+            long("*1\r\n$4\r\nPING\r\n", "b", ""),
+            long("nosuch ", "a", "\r\n"),
+            encode(&[vec![b'n'; 300], vec![b'a'; 300], vec![b'b'; 300]]),
+        ],
+    );
+}
+
+#[test]
+fn before_authentication() {
+    let password = [("requirepass", "secret")];
+    compare(
+        &password,
+        &bytes(&[
+            "PING\r\n",
+            "*10\r\n",
+            "*11\r\n",
+            "*2\r\n$16384\r\n",
+            "*2\r\n$16385\r\n",
+            "*2\r\n$4\r\nAUTH\r\n$5\r\nwrong\r\n",
+            "AUTH secret\r\nPING\r\n*11\r\n",
+            "AUTH default secret\r\nPING\r\n",
+            "AUTH nobody secret\r\nPING\r\n",
+            "AUTH secret\r\n*2\r\n$16385\r\n",
+            "HELLO 3\r\n",
+            "HELLO 2 AUTH default wrong\r\n",
+            "QUIT\r\n",
+            "nosuch\r\n",
+            "GET\r\n",
+            "RESET\r\nPING\r\n",
+            "AUTH a b c\r\n",
+        ]),
+    );
+}
+
+#[test]
+fn without_a_password() {
+    compare(&[], &bytes(&["AUTH x\r\n", "AUTH default x\r\n", "AUTH nobody x\r\n"]));
+}
+
+#[test]
+fn a_pipeline_split_anywhere() {
+    let server = Server::ours(&[]);
+    let calls: &[&[&[u8]]] = &[
+        &[b"SET", b"k", b"v\r\n*1"],
+        &[b"GET", b"k"],
+        &[b"DEL", b"k"],
+        &[b"ECHO", b""],
+        &[b"NOSUCH", b"\x00\xff"],
+    ];
+    let mut input: Vec<u8> = calls.iter().flat_map(|call| encode(call)).collect();
+    input.extend_from_slice(b"PING inline\r\n");
+    let ask = |pieces: &[&[u8]]| {
+        let mut client = server.client();
+        for piece in pieces {
+            client.send_raw(piece).unwrap();
+        }
+        (0..=calls.len()).map(|_| client.read().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    let whole = ask(&[&input]);
+    assert_eq!(whole[..2], ["+OK", "\"v\\r\\n*1\""]);
+    for at in 1..input.len() {
+        let (head, tail) = input.split_at(at);
+        assert_eq!(ask(&[head, tail]), whole, "split at byte {at}");
+    }
+    let single: Vec<&[u8]> = input.chunks(1).collect();
+    assert_eq!(ask(&single), whole, "byte by byte");
+}
+
+#[test]
+fn a_large_value_comes_in_small_pieces() {
+    const LENGTH: usize = 64 << 20;
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    let began = Instant::now();
+    client.send_raw(format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${LENGTH}\r\n").as_bytes()).unwrap();
+    let piece = vec![b'x'; 10_000];
+    let mut left = LENGTH;
+    while left > 0 {
+        let count = left.min(piece.len());
+        client.send_raw(&piece[..count]).unwrap();
+        left -= count;
+    }
+    client.send_raw(b"\r\n").unwrap();
+    assert_eq!(client.read().unwrap().to_string(), "+OK");
+    assert_eq!(client.line("STRLEN k").int(), LENGTH as i64);
+    // Quadratic handling would take minutes.
+    assert!(began.elapsed() < Duration::from_secs(20), "took {:?}", began.elapsed());
+}
+
+/// Calls GET on one connection without ever reading; the bytes that came once the server gave up on it.
+fn never_read(server: &Server) -> (usize, bool) {
+    let mut slow = server.client();
+    slow.stream().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let call = encode(&["GET", "big"]).repeat(100);
+    for _ in 0..200 {
+        if slow.stream().write_all(&call).is_err() {
+            break;
+        }
+    }
+    assert_eq!(server.client().line("PING").to_string(), "+PONG", "others are served");
+    let (bytes, closed) = slow.drain(Duration::from_secs(2)).unwrap();
+    (bytes.len(), closed)
+}
+
+#[test]
+fn a_client_that_never_reads_is_closed() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[("client-output-buffer-limit", "normal 1000000 0 0")])
+        else {
+            continue;
+        };
+        server.client().call(&["SET".as_bytes(), b"big", &[b'x'; 100_000]]);
+        let (count, closed) = never_read(&server);
+        assert!(closed, "{}: still open after {count} bytes", kind.name());
+        assert!(count < 100 << 20, "{}: {count} bytes were sent", kind.name());
+    }
+}
+
+#[test]
+fn a_query_beyond_its_limit_is_closed() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[("client-query-buffer-limit", "1048576")]) else { continue };
+        let mut client = server.client();
+        let mut input = b"*2\r\n$4\r\nECHO\r\n$30000000\r\n".to_vec();
+        input.resize(8 << 20, b'x');
+        let _ = client.send_raw(&input);
+        let (_, closed) = client.drain(Duration::from_secs(3)).unwrap();
+        assert!(closed, "{}", kind.name());
+        assert_eq!(server.client().line("PING").to_string(), "+PONG");
+    }
+}
+
+#[test]
+fn too_many_clients() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[("maxclients", "4")]) else { continue };
+        let mut clients: Vec<Client> = Vec::new();
+        let refused = loop {
+            let mut client = server.client();
+            match client.try_call(&["PING"]) {
+                Ok(Reply::Status(_)) => clients.push(client),
+                Ok(reply) => break reply.to_string(),
+                // The refusal and the close may come before our call was sent.
+                Err(_) => break "-ERR max number of clients reached".into(),
+            }
+            assert!(clients.len() <= 4, "{}: a fifth client was served", kind.name());
+        };
+        assert_eq!(refused, "-ERR max number of clients reached", "{}", kind.name());
+        drop(clients);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while server.client().try_call(&["PING"]).is_err() {
+            assert!(Instant::now() < deadline, "{}: places are not freed", kind.name());
+        }
+    }
+}
