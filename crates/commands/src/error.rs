@@ -38,6 +38,44 @@ pub enum CommandError {
     /// A negative offset.
     #[error("ERR offset is out of range")]
     OffsetOutOfRange,
+    /// A bit offset that is negative, not a number, or beyond `proto-max-bulk-len`.
+    #[error("ERR bit offset is not an integer or out of range")]
+    BadBitOffset,
+    /// SETBIT to something else than 0 or 1.
+    #[error("ERR bit is not an integer or out of range")]
+    BadBit,
+    /// BITPOS of something else than 0 or 1.
+    #[error("ERR The bit argument must be 1 or 0.")]
+    BadBitArgument,
+    /// BITOP NOT of several keys.
+    #[error("ERR BITOP NOT must be called with a single source key.")]
+    BitopNotOneSource,
+    /// BITFIELD's type of integer.
+    #[error(
+        "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+    )]
+    BadFieldType,
+    /// BITFIELD's OVERFLOW.
+    #[error("ERR Invalid OVERFLOW type specified")]
+    BadOverflow,
+    /// BITFIELD_RO that would write.
+    #[error("ERR BITFIELD_RO only supports the GET subcommand")]
+    BitfieldRoOnlyGet,
+    /// A string that is no HyperLogLog.
+    #[error("WRONGTYPE Key is not a valid HyperLogLog string value.")]
+    NotAnHll,
+    /// A HyperLogLog whose runs do not add up.
+    #[error("INVALIDOBJ Corrupted HLL object detected")]
+    HllCorrupted,
+    /// PFDEBUG of a missing key.
+    #[error("ERR The specified key does not exist")]
+    HllNoSuchKey,
+    /// PFDEBUG DECODE of a dense value.
+    #[error("ERR HLL encoding is not sparse")]
+    HllNotSparse,
+    /// PFSELFTEST found an estimate far off.
+    #[error("TESTFAILED HyperLogLog estimates are out of bounds")]
+    HllSelfTest,
     /// LCS of something else than strings.
     #[error("ERR The specified keys must contain string values")]
     LcsNotStrings,

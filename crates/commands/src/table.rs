@@ -17,9 +17,11 @@ pub struct Family {
 
 /// Every family the server answers to.
 const FAMILIES: &[Family] = &[
+    Family { group: "bitmap", rows: specs::bitmap::BITMAP },
     Family { group: "connection", rows: specs::connection::CONNECTION },
     Family { group: "generic", rows: specs::generic::GENERIC },
     Family { group: "hash", rows: specs::hash::HASH },
+    Family { group: "hyperloglog", rows: specs::hyperloglog::HYPERLOGLOG },
     Family { group: "list", rows: specs::list::LIST },
     Family { group: "server", rows: specs::server::SERVER },
     Family { group: "server", rows: specs::server_keys::SERVER_KEYS },

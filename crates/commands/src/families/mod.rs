@@ -1,8 +1,10 @@
 //! Handlers of the data commands, one module per family.
 
+pub mod bitmap;
 pub(crate) mod blocking;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 mod members;
 pub(crate) mod scan;

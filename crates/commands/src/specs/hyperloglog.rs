@@ -34,6 +34,18 @@ pub const HYPERLOGLOG: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
     CommandSpec {
+        name: "pfdebug",
+        arity: 3,
+        flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::ADMIN),
+        categories: Categories::HYPERLOGLOG,
+        keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS), 2, 0, 1)],
+        propagate: Propagate::Verbatim,
+        run: Run::Data(hyperloglog::pfdebug),
+        doc: Doc::new("Looks into a HyperLogLog.", "2.8.9", "N/A")
+            .args(&[Arg::new("subcommand", ArgKind::String), Arg::key("key", 0)]),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "pfmerge",
         arity: -2,
         flags: Flags::WRITE.with(Flags::DENYOOM),
@@ -46,6 +58,15 @@ pub const HYPERLOGLOG: &[CommandSpec] = &[
         run: Run::Data(hyperloglog::pfmerge),
         doc: Doc::new("Merges HyperLogLogs into one key.", "2.8.9", "O(N), N = keys, with a large constant")
             .args(&[Arg::key("destkey", 0), Arg::key("sourcekey", 1).optional().multiple()]),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
+        name: "pfselftest",
+        arity: 1,
+        flags: Flags::ADMIN,
+        categories: Categories::HYPERLOGLOG,
+        run: Run::Data(hyperloglog::pfselftest),
+        doc: Doc::new("Tests the HyperLogLog implementation.", "2.8.9", "N/A"),
         ..CommandSpec::EMPTY
     },
 ];

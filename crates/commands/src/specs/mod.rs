@@ -1,8 +1,10 @@
 //! Rows of the command table, one module per family. A family is listed here once its handlers exist.
 
+pub mod bitmap;
 pub mod connection;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod server;
 pub mod server_keys;
