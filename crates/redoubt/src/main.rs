@@ -1,13 +1,51 @@
-//! `redoubt-server`.
+//! `redoubt-server`, also under the name `redis-server`: command line, log, signals around the embeddable server.
 
-use redoubt_server::Server;
+mod cli;
+mod run;
+
+use cli::{Request, Sources};
+use redoubt_server::config::Config;
+use redoubt_server::version;
+use std::io::Read;
+use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port = std::env::args().skip_while(|word| word != "--port").nth(1).unwrap_or("6379".into());
-    let config = redoubt_server::config::Config::new().with("port", &port)?;
-    Server::builder().config(config).start()?.wait();
-    Ok(())
+fn main() -> ExitCode {
+    let mut args = std::env::args();
+    let program = args.next().unwrap_or_else(|| "redoubt-server".into());
+    let request = cli::parse(&args.collect::<Vec<_>>());
+    match request {
+        Ok(Request::Version) => {
+            let (own, redis) = (version::REDOUBT_VERSION, version::REDIS_VERSION);
+            println!("Redoubt server v={own} redis_version={redis} malloc=jemalloc bits={}", usize::BITS);
+            ExitCode::SUCCESS
+        }
+        Ok(Request::Help) => {
+            print!("{}", cli::help(&program));
+            ExitCode::SUCCESS
+        }
+        Ok(Request::CheckConfig(sources)) => end(load(&sources).map(|_| println!("Configuration OK"))),
+        Ok(Request::Run(sources)) => end(load(&sources).and_then(run::run)),
+        Err(error) => end(Err(error)),
+    }
+}
+
+fn end(outcome: Result<(), String>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(sources: &Sources) -> Result<Config, String> {
+    cli::load(sources, || {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    })
 }

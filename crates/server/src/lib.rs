@@ -8,13 +8,16 @@ mod eviction;
 pub mod histogram;
 pub mod latency;
 pub mod log;
+pub mod logging;
 pub mod memory;
 mod net;
 mod ops;
+pub mod process;
 mod server;
 pub mod shared;
 pub mod slowlog;
 pub mod stats;
+pub mod version;
 mod worker;
 
 pub use server::{Builder, Handle, Server, StartError};
