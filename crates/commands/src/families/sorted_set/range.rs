@@ -55,11 +55,11 @@ impl<'a> Query<'a> {
                 scores = true;
             } else if words.remaining() > 2 && words.token("limit") {
                 (offset, limit) = (words.int()?, words.int()?);
-            } else if form.reverse.is_none() && words.token("rev") {
+            } else if reverse.is_none() && words.token("rev") {
                 reverse = Some(true);
-            } else if form.by.is_none() && words.token("bylex") {
+            } else if by.is_none() && words.token("bylex") {
                 by = Some(By::Lex);
-            } else if form.by.is_none() && words.token("byscore") {
+            } else if by.is_none() && words.token("byscore") {
                 by = Some(By::Score);
             } else {
                 return Err(CommandError::Syntax);

@@ -72,7 +72,8 @@ const INT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Gives `put` the stored form of a score.
 fn write_score(score: f64, put: impl FnOnce(&[u8])) {
-    if score.fract() == 0.0 && score.abs() <= INT_MAX && !(score == 0.0 && score.is_sign_negative()) {
+    // As in Redis, -0 becomes 0 here and stays -0 in the tree.
+    if score.fract() == 0.0 && score.abs() <= INT_MAX {
         return put(itoa::Buffer::new().format(score as i64).as_bytes());
     }
     let mut text = [FLOAT_MARK; 9];

