@@ -17,6 +17,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));
         shared.memory.recalibrate();
+        shared.rates.sample(Instant::now(), || shared.totals());
         if shared.active_expire.load(Relaxed) {
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);
             expire_cycle(&shared, period.mul_f64(share)).await;

@@ -6,6 +6,7 @@ mod cron;
 mod dispatch;
 mod eviction;
 pub mod histogram;
+pub mod info;
 pub mod latency;
 pub mod log;
 pub mod logging;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 pub struct Memory {
     used: AtomicI64,
     peak: AtomicI64,
+    startup: AtomicU64,
     /// `maxmemory`, bytes; 0 = none.
     pub limit: AtomicU64,
 }
@@ -42,6 +43,16 @@ impl Memory {
             let used = self.used.fetch_add(delta, Relaxed) + delta;
             self.peak.fetch_max(used, Relaxed);
         }
+    }
+
+    /// Notes that the server is ready: what is in use now is not data.
+    pub fn mark_startup(&self) {
+        self.startup.store(self.used(), Relaxed);
+    }
+
+    /// Bytes in use when the server was ready.
+    pub fn startup(&self) -> u64 {
+        self.startup.load(Relaxed)
     }
 
     /// Bytes in use, as reported.

@@ -47,6 +47,7 @@ impl Builder {
         let shared = Arc::new(Shared::new(self.config, garbage, values.io_threads));
         shared.publish(&shared.config.read());
         shared.memory.recalibrate();
+        shared.memory.mark_startup();
         shared.port.store(addresses.first().map_or(0, |address| usize::from(address.port())), Relaxed);
         let workers = (0..values.io_threads)
             .map(|index| worker::start(index, Arc::clone(&shared)))

@@ -43,6 +43,8 @@ pub struct Shared {
     pub memory: Memory,
     /// Values waiting to be dropped by the background thread.
     pub garbage: std::sync::mpsc::Sender<Garbage>,
+    /// Operations and bytes per second of the last moments.
+    pub rates: crate::info::Rates,
     /// Statistics.
     pub stats: crate::stats::Stats,
     /// 40 hex digits, new for every start (`run_id`).
@@ -93,6 +95,7 @@ impl Shared {
             pause: Pause::default(),
             memory: Memory::default(),
             garbage,
+            rates: crate::info::Rates::default(),
             stats: crate::stats::Stats::new(workers),
             run_id,
             started: SystemTime::now(),
@@ -116,6 +119,16 @@ impl Shared {
         self.memory.limit.store(values.maxmemory, Relaxed);
         *self.values.write() = Arc::new(values);
         self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Commands run and bytes moved since the start.
+    pub fn totals(&self) -> crate::info::Totals {
+        let (mut net_in, mut net_out) = self.stats.closed_bytes();
+        for client in &self.clients {
+            net_in += client.net_in.load(Relaxed);
+            net_out += client.net_out.load(Relaxed);
+        }
+        crate::info::Totals { commands: self.stats.commands_processed(), net_in, net_out }
     }
 
     /// A new client id.

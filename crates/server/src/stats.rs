@@ -1,10 +1,13 @@
 //! Counters of the whole server. Each worker writes its own, without contention; readers add them up.
 
 use crate::client::Client;
+use crate::histogram::{Distribution, Histogram};
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use redoubt_commands::table;
 use redoubt_resp::ProtocolError;
 use redoubt_store::Counters;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// Counts of one command on one worker.
@@ -18,6 +21,8 @@ pub struct CommandStats {
     pub rejected: AtomicU64,
     /// Times it ran and answered with an error.
     pub failed: AtomicU64,
+    /// How long it took, from the first call on.
+    times: OnceLock<Histogram>,
 }
 
 /// Counts of one worker, alone on its cache lines.
@@ -51,6 +56,11 @@ pub struct Stats {
     pub panics: AtomicU64,
     /// `blocked_clients`.
     pub blocked: AtomicI64,
+    /// Bytes read from and written to clients that are gone.
+    net_in: AtomicU64,
+    net_out: AtomicU64,
+    /// Histograms as they were at the last reset, by command; each has one writer, so they cannot be cleared.
+    times_before: Mutex<Vec<Distribution>>,
 }
 
 fn add(counter: &AtomicU64, by: u64) {
@@ -72,6 +82,9 @@ impl Stats {
             protocol_errors: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             blocked: AtomicI64::new(0),
+            net_in: AtomicU64::new(0),
+            net_out: AtomicU64::new(0),
+            times_before: Mutex::new(vec![Distribution::default(); table::table().len()]),
         }
     }
 
@@ -86,6 +99,45 @@ impl Stats {
         let stats = &self.workers[worker].commands[command];
         add(&stats.calls, 1);
         add(&stats.ticks, ticks);
+    }
+
+    /// A command took `nanos` (`latency-tracking`).
+    #[inline]
+    pub fn took(&self, worker: usize, command: usize, nanos: u64) {
+        self.workers[worker].commands[command].times.get_or_init(Histogram::default).record(nanos);
+    }
+
+    /// How long a command took since the last reset.
+    pub fn latency(&self, command: usize) -> Distribution {
+        let mut times = self.latency_ever(command);
+        times.subtract(&self.times_before.lock()[command]);
+        times
+    }
+
+    fn latency_ever(&self, command: usize) -> Distribution {
+        let mut times = Distribution::default();
+        let histograms = self.workers.iter().filter_map(|worker| worker.commands[command].times.get());
+        histograms.for_each(|histogram| histogram.add_to(&mut times));
+        times
+    }
+
+    /// Forgets how long commands took.
+    pub fn reset_latency(&self) {
+        let mut before = self.times_before.lock();
+        for (command, before) in before.iter_mut().enumerate() {
+            *before = self.latency_ever(command);
+        }
+    }
+
+    /// A client is gone: keeps its share of the totals.
+    pub fn closed(&self, client: &Client) {
+        self.net_in.fetch_add(client.net_in.load(Relaxed), Relaxed);
+        self.net_out.fetch_add(client.net_out.load(Relaxed), Relaxed);
+    }
+
+    /// Bytes (read from, written to) clients that are gone.
+    pub fn closed_bytes(&self) -> (u64, u64) {
+        (self.net_in.load(Relaxed), self.net_out.load(Relaxed))
     }
 
     /// A command was refused; `command` is known unless its name was not.
@@ -216,7 +268,8 @@ impl Stats {
             }
         }
         self.errors.clear();
-        for counter in [&self.connections, &self.rejected_connections] {
+        self.reset_latency();
+        for counter in [&self.connections, &self.rejected_connections, &self.net_in, &self.net_out] {
             counter.store(0, Relaxed);
         }
     }

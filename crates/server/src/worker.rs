@@ -115,7 +115,9 @@ fn adopt(arrival: Arrival, shared: &Arc<Shared>, local: &Rc<RefCell<Local>>, loa
 }
 
 fn gone(shared: &Shared, id: u64, load: &AtomicUsize) {
-    shared.clients.remove(&id);
+    if let Some((_, client)) = shared.clients.remove(&id) {
+        shared.stats.closed(&client);
+    }
     shared.connected.fetch_sub(1, Relaxed);
     load.fetch_sub(1, Relaxed);
 }

@@ -1,6 +1,6 @@
 //! Rows of the commands on the server itself.
 
-use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp};
+use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp, internal};
 
 /// Commands on the server itself, by name.
 pub const SERVER: &[CommandSpec] = &[
@@ -194,7 +194,8 @@ pub const SERVER: &[CommandSpec] = &[
     CommandSpec {
         name: "info",
         arity: -1,
-        flags: Flags::LOADING.with(Flags::STALE),
+        // Counts keys; inside a transaction that needs its locks.
+        flags: Flags::LOADING.with(Flags::STALE).with(internal::ALL_PARTITIONS),
         categories: Categories::DANGEROUS,
         run: Run::Server(ServerOp::Info),
         doc: Doc::new("Answers facts and statistics about the server.", "1.0.0", "O(1)")

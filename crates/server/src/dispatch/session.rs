@@ -97,7 +97,11 @@ impl Session {
         let now = scope.clock.raw();
         if let Some(command) = command {
             self.client.last_command.store(command.id + 1, Relaxed);
-            self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started));
+            let ticks = now.saturating_sub(started);
+            self.shared.stats.ran(scope.worker, command.id, ticks);
+            if scope.values.latency_tracking {
+                self.shared.stats.took(scope.worker, command.id, scope.clock.delta_as_nanos(0, ticks));
+            }
         }
         now
     }

@@ -1,7 +1,9 @@
 //! Commands that need the runtime: connections, transactions, configuration, introspection.
 //! One file per group; `run_op` is the only list of them.
 
+mod config;
 mod connection;
+mod info;
 mod introspect;
 mod server;
 
@@ -60,6 +62,10 @@ impl Session {
             | Op::CommandHelp
             | Op::CommandInfo
             | Op::CommandList => done(self.command_op(op, args, scope)),
+            Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite | Op::ConfigSet => {
+                done(self.config_op(op, args, scope))
+            }
+            Op::Info => done(self.info(ctx, args, scope)),
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
             other => Err(CommandError::owned(format!("ERR {other:?} is not there yet"))),

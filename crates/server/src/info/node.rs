@@ -1,0 +1,121 @@
+//! Sections about the node: Server, Persistence, Replication, CPU, Cluster, Keyspace.
+//!
+//! Absent: `gcc_version` and `redis_build_id` (the compiler is rustc, builds have no id), `used_cpu_*_main_thread`
+//! (commands run on all workers), fields of saves and append-only files in progress (there is no persistence yet).
+
+use super::{Facts, Page};
+use crate::process::{Whose, cpu_seconds};
+use crate::version::{REDIS_VERSION, REDOUBT_VERSION};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub(super) fn server(facts: &Facts<'_>, page: &mut Page) {
+    let (shared, values) = (facts.shared, facts.values);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let uptime = shared.started.elapsed().unwrap_or_default().as_secs();
+    page.field("redis_version", REDIS_VERSION);
+    page.field("server_name", "redoubt");
+    page.field("redoubt_version", REDOUBT_VERSION);
+    page.field("redis_git_sha1", "00000000");
+    page.field("redis_git_dirty", 0);
+    page.field("redis_mode", "standalone");
+    page.field("os", operating_system());
+    page.field("arch_bits", usize::BITS);
+    page.field("monotonic_clock", "POSIX clock_gettime");
+    page.field("multiplexing_api", if cfg!(target_os = "linux") { "epoll" } else { "kqueue" });
+    page.field("atomicvar_api", "rust-atomics");
+    page.field("process_id", std::process::id());
+    page.field("process_supervised", values.supervised);
+    page.field("run_id", &shared.run_id);
+    page.field("tcp_port", shared.port.load(Relaxed));
+    page.field("server_time_usec", now.as_micros());
+    page.field("uptime_in_seconds", uptime);
+    page.field("uptime_in_days", uptime / (24 * 3600));
+    page.same(&["hz", "configured_hz"], values.hz);
+    page.field("lru_clock", now.as_secs() & 0xff_ffff);
+    page.field("executable", std::env::current_exe().unwrap_or_default().display());
+    let file = shared.config.read().file().map(|file| file.display().to_string());
+    page.field("config_file", file.unwrap_or_default());
+    page.field("io_threads_active", u8::from(values.io_threads > 1));
+    listeners(facts, page);
+}
+
+fn listeners(facts: &Facts<'_>, page: &mut Page) {
+    let mut number = 0;
+    let port = facts.shared.port.load(Relaxed);
+    if port != 0 {
+        let binds: String = facts.values.bind.iter().map(|bind| format!("bind={bind},")).collect();
+        page.field(&format!("listener{number}"), format_args!("name=tcp,{binds}port={port}"));
+        number += 1;
+    }
+    if let Some(path) = &facts.values.unixsocket {
+        page.field(&format!("listener{number}"), format_args!("name=unix,bind={}", path.display()));
+    }
+}
+
+/// Name and release of the kernel, and the processor's family, as `uname -srm` prints them.
+fn operating_system() -> String {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+    let (name, release) = (read("ostype"), read("osrelease"));
+    match name.trim() {
+        "" => format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        name => format!("{name} {} {}", release.trim(), std::env::consts::ARCH),
+    }
+}
+
+pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
+    let started = facts.shared.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    page.same(&["loading", "async_loading"], 0);
+    page.same(&["current_cow_peak", "current_cow_size", "current_cow_size_age"], 0);
+    page.field("current_fork_perc", "0.00");
+    page.same(&["current_save_keys_processed", "current_save_keys_total"], 0);
+    page.field("rdb_changes_since_last_save", facts.shared.stats.dirty());
+    page.field("rdb_bgsave_in_progress", 0);
+    // As in Redis, the start counts as the last save.
+    page.field("rdb_last_save_time", started);
+    page.field("rdb_last_bgsave_status", "ok");
+    page.same(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
+    page.same(&["rdb_saves", "rdb_last_cow_size"], 0);
+    page.same(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
+    page.same(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0);
+    page.same(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
+    page.field("aof_last_bgrewrite_status", "ok");
+    page.same(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
+    page.field("aof_last_write_status", "ok");
+    page.same(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
+}
+
+pub(super) fn replication(facts: &Facts<'_>, page: &mut Page) {
+    page.field("role", "master");
+    page.field("connected_slaves", 0);
+    page.field("master_failover_state", "no-failover");
+    // The history of the data begins with the process: nothing is loaded at the start yet.
+    page.field("master_replid", &facts.shared.run_id);
+    page.field("master_replid2", "0".repeat(40));
+    page.field("master_repl_offset", facts.shared.log.end());
+    page.field("second_repl_offset", -1);
+    page.field("repl_backlog_active", 0);
+    let size = facts.shared.config.read().get(&["repl-backlog-size"]);
+    page.field("repl_backlog_size", size.first().map_or("0", |(_, text)| text));
+    page.same(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+}
+
+pub(super) fn cpu(_: &Facts<'_>, page: &mut Page) {
+    let (own, children) = (cpu_seconds(Whose::Process), cpu_seconds(Whose::Children));
+    page.field("used_cpu_sys", format_args!("{:.6}", own.system));
+    page.field("used_cpu_user", format_args!("{:.6}", own.user));
+    page.field("used_cpu_sys_children", format_args!("{:.6}", children.system));
+    page.field("used_cpu_user_children", format_args!("{:.6}", children.user));
+}
+
+pub(super) fn cluster(_: &Facts<'_>, page: &mut Page) {
+    page.field("cluster_enabled", 0);
+}
+
+/// `avg_ttl` is 0, as in Redis before its first sample: expiry here needs no sampling, so there is no estimate.
+pub(super) fn keyspace(facts: &Facts<'_>, page: &mut Page) {
+    for (db, count) in facts.keys.iter().enumerate().filter(|(_, count)| count.keys > 0) {
+        let line = format_args!("keys={},expires={},avg_ttl=0,subexpiry=0", count.keys, count.expires);
+        page.field(&format!("db{db}"), line);
+    }
+}

@@ -1,0 +1,120 @@
+//! CONFIG GET, SET, RESETSTAT, REWRITE, HELP. <https://redis.io/docs/latest/commands/config/>
+
+use crate::client::flag;
+use crate::config::{Changed, Config, ConfigError, Values};
+use crate::dispatch::{Scope, Session};
+use crate::{logging, process};
+use redoubt_commands::spec::ServerOp;
+use redoubt_commands::{Args, CommandError, introspect};
+use redoubt_resp::Reply;
+
+/// Descriptors the server needs beside its clients'.
+const FILES_RESERVED: u64 = 32;
+
+impl Session {
+    pub(super) fn config_op(
+        &mut self,
+        op: ServerOp,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), CommandError> {
+        match op {
+            ServerOp::ConfigGet => self.config_get(args, &mut self.reply(scope)),
+            ServerOp::ConfigSet => {
+                self.config_set(args)?;
+                self.reply(scope).ok();
+            }
+            ServerOp::ConfigResetstat => {
+                self.shared.stats.reset();
+                self.reply(scope).ok();
+            }
+            ServerOp::ConfigRewrite => {
+                self.config_rewrite()?;
+                self.reply(scope).ok();
+            }
+            _ => introspect::help("config", &mut self.reply(scope)),
+        }
+        Ok(())
+    }
+
+    fn config_get(&self, args: &Args<'_>, reply: &mut Reply<'_>) {
+        let found = self.shared.config.read().get(args.rest(2));
+        reply.map(found.len());
+        for (name, text) in found {
+            reply.bulk(name.as_bytes());
+            reply.bulk(text.as_bytes());
+        }
+    }
+
+    fn config_set(&self, args: &Args<'_>) -> Result<(), CommandError> {
+        let words = args.rest(2);
+        if !words.len().is_multiple_of(2) {
+            return Err(CommandError::Syntax);
+        }
+        let texts: Vec<String> =
+            words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let pairs: Vec<(&str, &str)> = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
+        let mut config = self.shared.config.write();
+        let changed = config.set(&pairs, self.is_local()).map_err(in_words)?;
+        if let Err(error) = apply(&config, &changed) {
+            config.undo(changed);
+            return Err(in_words(error));
+        }
+        if !changed.is_empty() {
+            self.shared.publish(&config);
+        }
+        Ok(())
+    }
+
+    fn config_rewrite(&self) -> Result<(), CommandError> {
+        let outcome = self.shared.config.read().rewrite();
+        if let Err(error) = &outcome {
+            tracing::warn!("CONFIG REWRITE failed: {error}");
+        }
+        outcome.map_err(|error| CommandError::owned(error.to_string()))?;
+        tracing::info!("CONFIG REWRITE executed with success.");
+        Ok(())
+    }
+
+    /// Whether the client is on this machine.
+    fn is_local(&self) -> bool {
+        let ip = self.client.addr.parse::<std::net::SocketAddr>().map(|addr| addr.ip().to_canonical());
+        self.client.has(flag::UNIX) || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+fn in_words(error: ConfigError) -> CommandError {
+    CommandError::owned(error.to_string())
+}
+
+/// Acts on changes that reading the settings again does not cover.
+fn apply(config: &Config, changed: &Changed) -> Result<(), ConfigError> {
+    let values = config.values();
+    if let Some(name) = ["bind", "port"].into_iter().find(|name| changed.has(name)) {
+        return Err(ConfigError::refused(name, "listening sockets are not reopened while the server runs"));
+    }
+    if changed.has("maxclients") {
+        fit_open_files(&values)?;
+    }
+    if changed.has("loglevel") {
+        logging::set_level(values.loglevel);
+    }
+    if changed.has("jemalloc-bg-thread") {
+        // Fails where the allocator was built without: then there is nothing to switch.
+        let _ = tikv_jemalloc_ctl::background_thread::write(values.jemalloc_bg_thread);
+    }
+    Ok(())
+}
+
+fn fit_open_files(values: &Values) -> Result<(), ConfigError> {
+    let wanted = values.maxclients as u64 + FILES_RESERVED;
+    let open = process::raise_open_files(wanted);
+    if open >= wanted {
+        return Ok(());
+    }
+    let possible = open.saturating_sub(FILES_RESERVED);
+    let reason = format!(
+        "The operating system is not able to handle the specified number of clients, try with {possible}"
+    );
+    Err(ConfigError::refused("maxclients", reason))
+}
