@@ -47,7 +47,6 @@ impl Builder {
         let shared = Arc::new(Shared::new(self.config, garbage, values.io_threads));
         shared.publish(&shared.config.read());
         shared.memory.recalibrate();
-        shared.memory.mark_startup();
         shared.port.store(addresses.first().map_or(0, |address| usize::from(address.port())), Relaxed);
         let workers = (0..values.io_threads)
             .map(|index| worker::start(index, Arc::clone(&shared)))
@@ -60,6 +59,8 @@ impl Builder {
         drop(lazy_free);
         let control = start_control(Arc::clone(&shared), workers, listeners)
             .map_err(|error| abandon(&shared, error))?;
+        shared.memory.recalibrate();
+        shared.memory.mark_startup();
         Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
     }
 }
