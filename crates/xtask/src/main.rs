@@ -1,5 +1,7 @@
 //! Developer commands, called as `cargo xtask <command>`.
 
+mod bench;
+mod docs;
 mod peers;
 mod process;
 mod test;
@@ -13,6 +15,7 @@ usage: cargo xtask <command>
 
   test [cargo test arguments]   everything CI checks: build, tidy, unit, conversation, client and doc tests
   tidy                          the house rules a compiler does not check
+  docs [--check]                writes docs/commands.md and docs/config.md from the tables, or says if they are old
   peers [folder]                puts valkey 9 and redis 8 into target/peers, for comparisons (Debian)
 ";
 
@@ -30,16 +33,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     let Some((command, rest)) = arguments.split_first() else {
-        bail!("{USAGE}");
+        bail!("{USAGE}{}", bench::USAGE);
     };
     match command.as_str() {
         "test" => test::run(rest),
+        "bench" => bench::run(rest),
+        "docs" => docs::run(rest),
         "tidy" => tidy::run(),
         "peers" => peers::run(rest),
         "help" | "--help" | "-h" => {
-            print!("{USAGE}");
+            print!("{USAGE}{}", bench::USAGE);
             Ok(())
         }
-        _ => bail!("unknown command {command}\n{USAGE}"),
+        _ => bail!("unknown command {command}\n{USAGE}{}", bench::USAGE),
     }
 }

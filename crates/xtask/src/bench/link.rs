@@ -1,0 +1,72 @@
+//! A connection that fills a server: calls go out in large batches, of the replies only the lines are counted.
+
+use anyhow::{Result, bail};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+/// Calls sent before their replies are read.
+const BATCH: u64 = 1000;
+
+/// One connection.
+pub(super) struct Link {
+    stream: BufReader<TcpStream>,
+}
+
+impl Link {
+    pub(super) fn open(port: u16) -> Result<Link> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+        Ok(Link { stream: BufReader::with_capacity(1 << 16, stream) })
+    }
+
+    /// One call; its reply as text, without type marks. Errors are errors; of an aggregate only the header is read.
+    pub(super) fn call(&mut self, words: &[&str]) -> Result<String> {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, words);
+        self.stream.get_mut().write_all(&bytes)?;
+        let line = self.line()?;
+        if let Some(length) = line.strip_prefix('$').and_then(|length| length.parse::<usize>().ok()) {
+            let mut value = vec![0; length + 2];
+            self.stream.read_exact(&mut value)?;
+            return Ok(String::from_utf8_lossy(&value[..length]).into_owned());
+        }
+        Ok(line)
+    }
+
+    /// `count` calls, the words of each by its number. Every reply must be a single line.
+    pub(super) fn fill(&mut self, count: u64, words: impl Fn(u64) -> Vec<String>) -> Result<()> {
+        let mut bytes = Vec::new();
+        let mut next = 0;
+        while next < count {
+            bytes.clear();
+            let end = count.min(next + BATCH);
+            for number in next..end {
+                let words = words(number);
+                encode(&mut bytes, &words.iter().map(String::as_str).collect::<Vec<_>>());
+            }
+            self.stream.get_mut().write_all(&bytes)?;
+            for _ in next..end {
+                self.line()?;
+            }
+            next = end;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.stream.read_line(&mut line)?;
+        if line.is_empty() || line.starts_with('-') {
+            bail!("the server answered {line:?}");
+        }
+        Ok(line.trim_end().to_string())
+    }
+}
+
+fn encode(bytes: &mut Vec<u8>, words: &[&str]) {
+    bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+    }
+}

@@ -1,0 +1,80 @@
+//! Arguments of `cargo xtask bench`.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+
+/// What `cargo xtask help` prints for it.
+pub(crate) const USAGE: &str = "\
+  bench                         speed and memory beside the peers; a Markdown table on stdout
+      --only get,set            these tests of redis-benchmark (default: all of its default run)
+      --pipeline 1,16,64        requests in flight per connection
+      --sizes 16,512,16384      value sizes of set and get, bytes
+      --repeats 5               interleaved repeats
+      --peers redis7,valkey9    against these (default: redis7, redis8, valkey9, where present)
+      --keys 1000000            keys to begin with, and elements of the memory shapes
+      --scale 1.0               factor on the number of requests
+      --server PATH             this program as ours, instead of building a release
+      --speed-only, --memory-only
+";
+
+/// Chosen by the arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) only: Option<Vec<String>>,
+    pub(super) pipelines: Vec<u64>,
+    pub(super) sizes: Vec<u64>,
+    pub(super) repeats: usize,
+    pub(super) peers: Option<Vec<String>>,
+    pub(super) keys: u64,
+    pub(super) scale: f64,
+    pub(super) server: Option<PathBuf>,
+    pub(super) speed: bool,
+    pub(super) memory: bool,
+}
+
+impl Options {
+    /// Reads the arguments.
+    pub(super) fn parse(arguments: &[String]) -> Result<Options> {
+        let mut options = Options {
+            only: None,
+            pipelines: vec![1, 16, 64],
+            sizes: vec![16, 512, 16384],
+            repeats: 5,
+            peers: None,
+            keys: 1_000_000,
+            scale: 1.0,
+            server: None,
+            speed: true,
+            memory: true,
+        };
+        let mut rest = arguments.iter();
+        while let Some(name) = rest.next() {
+            match name.as_str() {
+                "--speed-only" => options.memory = false,
+                "--memory-only" => options.speed = false,
+                name => {
+                    let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
+                    options.set(name, value).with_context(|| format!("{name} {value}"))?;
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let words = || value.split(',').map(str::to_lowercase).collect::<Vec<_>>();
+        let numbers = || value.split(',').map(|word| Ok(word.parse::<u64>()?)).collect::<Result<Vec<_>>>();
+        match name {
+            "--only" => self.only = Some(words()),
+            "--pipeline" => self.pipelines = numbers()?,
+            "--sizes" => self.sizes = numbers()?,
+            "--repeats" => self.repeats = value.parse::<usize>()?.max(1),
+            "--peers" => self.peers = Some(words()),
+            "--keys" => self.keys = value.parse::<u64>()?.max(1000),
+            "--scale" => self.scale = value.parse()?,
+            "--server" => self.server = Some(value.into()),
+            _ => bail!("no such option\n{USAGE}"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! A server under measurement: pinned, on a free port, with its CPU time and memory read from /proc.
+
+use super::SERVER_CORE;
+use super::link::Link;
+use crate::process::output;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A program to measure.
+#[derive(Clone, Debug)]
+pub(super) struct Contender {
+    pub(super) name: &'static str,
+    pub(super) program: PathBuf,
+}
+
+impl Contender {
+    /// What it says about itself.
+    pub(super) fn version(&self) -> Result<String> {
+        Ok(output(Command::new(&self.program).arg("--version"))?.trim().to_string())
+    }
+
+    /// Starts it, without persistence.
+    pub(super) fn start(&self) -> Result<Running> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = Command::new("taskset");
+        command.args(["-c", SERVER_CORE]).arg(&self.program).args(["--port", &port.to_string()]);
+        command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+        command
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = command.spawn().with_context(|| self.program.display().to_string())?;
+        let mut running = Running { name: self.name, child, port };
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Link::open(port).and_then(|mut link| link.call(&["PING"])).is_err() {
+            if running.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{} does not start", self.program.display());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(running)
+    }
+}
+
+/// A started server, killed when dropped.
+pub(super) struct Running {
+    pub(super) name: &'static str,
+    pub(super) port: u16,
+    child: Child,
+}
+
+impl Running {
+    /// CPU time of all its threads so far, user and system, in microseconds. Its resolution is a clock tick, 10 ms on
+    /// usual systems.
+    pub(super) fn cpu_us(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The second field, the name in parentheses, may hold blanks.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("/proc/<pid>/stat has no times")?;
+        let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+        Ok((user + system) * 1e6 / per_second)
+    }
+
+    /// Resident memory, bytes.
+    pub(super) fn resident_bytes(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kilobytes: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kilobytes * 1024.0)
+    }
+
+    /// `used_memory` of INFO, bytes.
+    pub(super) fn used_bytes(&self) -> Result<f64> {
+        let info = Link::open(self.port)?.call(&["INFO", "memory"])?;
+        let line =
+            info.lines().find_map(|line| line.strip_prefix("used_memory:")).context("no used_memory")?;
+        Ok(line.trim().parse()?)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is gone already if this fails.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
