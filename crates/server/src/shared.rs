@@ -47,6 +47,10 @@ pub struct Shared {
     pub rates: crate::info::Rates,
     /// Statistics.
     pub stats: crate::stats::Stats,
+    /// SLOWLOG.
+    pub slowlog: crate::slowlog::SlowLog,
+    /// LATENCY.
+    pub latency: crate::latency::LatencyMonitor,
     /// 40 hex digits, new for every start (`run_id`).
     pub run_id: String,
     /// When the server started.
@@ -97,6 +101,8 @@ impl Shared {
             garbage,
             rates: crate::info::Rates::default(),
             stats: crate::stats::Stats::new(workers),
+            slowlog: crate::slowlog::SlowLog::default(),
+            latency: crate::latency::LatencyMonitor::default(),
             run_id,
             started: SystemTime::now(),
             stop: tokio::sync::watch::Sender::new(false),

@@ -93,6 +93,34 @@ fn shorten_arg(arg: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Settings whose values are not logged.
+const SECRET_SETTINGS: [&[u8]; 4] =
+    [b"requirepass", b"masterauth", b"tls-key-file-pass", b"tls-client-key-file-pass"];
+
+/// The words of a call with passwords blotted out; `full_name` as in the command table ("config|set").
+pub fn without_secrets<'a>(full_name: &str, words: &[&'a [u8]]) -> Vec<&'a [u8]> {
+    const REDACTED: &[u8] = b"(redacted)";
+    let mut shown = words.to_vec();
+    match full_name {
+        "auth" => shown[1..].fill(REDACTED),
+        "hello" => {
+            if let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case(b"auth")) {
+                shown.iter_mut().skip(at + 1).take(2).for_each(|word| *word = REDACTED);
+            }
+        }
+        "config|set" => {
+            for (at, name) in words.iter().enumerate().skip(2).step_by(2) {
+                let secret = SECRET_SETTINGS.iter().any(|secret| name.eq_ignore_ascii_case(secret));
+                if let Some(value) = shown.get_mut(at + 1).filter(|_| secret) {
+                    *value = REDACTED;
+                }
+            }
+        }
+        _ => {}
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +158,24 @@ mod tests {
         assert!(!SlowLog::is_slow(-1, u64::MAX));
         assert!(SlowLog::is_slow(0, 0));
         assert!(SlowLog::is_slow(10, 10) && !SlowLog::is_slow(10, 9));
+    }
+
+    #[test]
+    fn passwords_are_not_logged() {
+        let shown = |name: &str, line: &'static str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            let shown = without_secrets(name, &words);
+            shown.iter().map(|word| String::from_utf8_lossy(word)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(shown("auth", "AUTH user secret"), "AUTH (redacted) (redacted)");
+        assert_eq!(
+            shown("hello", "HELLO 3 auth u p SETNAME n"),
+            "HELLO 3 auth (redacted) (redacted) SETNAME n"
+        );
+        assert_eq!(
+            shown("config|set", "CONFIG SET hz 5 RequirePass x"),
+            "CONFIG SET hz 5 RequirePass (redacted)"
+        );
+        assert_eq!(shown("get", "GET requirepass"), "GET requirepass");
     }
 }

@@ -10,6 +10,11 @@ use redoubt_store::Counters;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+/// Error codes told apart: a client could make up codes without end (scripts may answer any).
+const ERROR_CODES_MAX: usize = 128;
+/// Where errors of further codes are counted.
+const ERRORS_OVERFLOW: &str = "ERRORSTATS_OVERFLOW";
+
 /// Counts of one command on one worker.
 #[derive(Default)]
 pub struct CommandStats {
@@ -154,8 +159,15 @@ impl Stats {
         self.error(text);
     }
 
+    /// Counts an error by its code: the first word, or ERR if it has no other.
+    #[cold]
     fn error(&self, text: &str) {
-        let code = text.split(' ').next().unwrap_or("ERR");
+        let code = text.split_once(' ').map_or("ERR", |(code, _)| code);
+        if let Some(mut count) = self.errors.get_mut(code) {
+            *count += 1;
+            return;
+        }
+        let code = if self.errors.len() < ERROR_CODES_MAX { code } else { ERRORS_OVERFLOW };
         *self.errors.entry(code.to_owned()).or_default() += 1;
     }
 

@@ -10,7 +10,7 @@ pub(crate) mod renames;
 mod session;
 mod transaction;
 
-pub(crate) use session::{Flow, Session};
+pub(crate) use session::{Flow, ReplyMode, Session};
 
 use crate::net::output::Output;
 use crate::worker::Local;
@@ -73,7 +73,7 @@ impl Session {
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
             let step = self.run_one(&mut ctx, plan, &mut scope);
-            started = self.account(plan.command, started, &scope);
+            started = self.account(&plan.args, started, &scope);
             match step {
                 Step::Done => continue,
                 Step::Close => outcome = (plans.len(), Flow::Close),
@@ -175,6 +175,7 @@ impl Session {
         plan: &Plan<'_>,
         scope: &mut Scope<'_>,
     ) -> Step {
+        self.ran = Some(command);
         match command.spec.run {
             Run::Data(_) => {
                 self.acquire(&mut ctx.txn, command, &plan.args, plan.key.as_ref());

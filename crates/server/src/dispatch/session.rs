@@ -6,10 +6,16 @@ use crate::dispatch::Scope;
 use crate::dispatch::blocking::ParkedCall;
 use crate::dispatch::transaction::{Multi, Watched};
 use crate::shared::{Shared, unix_ms};
+use crate::slowlog::{SlowLog, without_secrets};
+use redoubt_commands::Args;
+use redoubt_commands::spec::Flags;
 use redoubt_commands::table::Command;
 use redoubt_store::Txn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// From here on a command may interest the latency monitor, whose unit is the millisecond.
+const SLOWEST_UNWATCHED_NANOS: u64 = 1_000_000;
 
 /// How a connection goes on after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub(crate) struct Session {
     pub(crate) multi: Option<Multi>,
     pub(crate) watched: Watched,
     pub(crate) parked: Option<Arc<ParkedCall>>,
+    /// The command that ran and is not accounted for yet.
+    pub(crate) ran: Option<&'static Command>,
     /// Unix ms at which a pause that stopped this client ends.
     pub(crate) paused_until: Option<i64>,
 }
@@ -63,6 +71,7 @@ impl Session {
             multi: None,
             watched: Watched::default(),
             parked: None,
+            ran: None,
             paused_until: None,
         }
     }
@@ -91,19 +100,40 @@ impl Session {
         }
     }
 
-    /// Counts a command that ran; returns the time at which the next one starts.
+    /// Counts the command that ran, if one did (`ran`); returns the time at which the next one starts.
     #[inline]
-    pub(crate) fn account(&self, command: Option<&Command>, started: u64, scope: &Scope<'_>) -> u64 {
+    pub(crate) fn account(&mut self, args: &Args<'_>, started: u64, scope: &Scope<'_>) -> u64 {
         let now = scope.clock.raw();
-        if let Some(command) = command {
+        if let Some(command) = self.ran.take() {
+            let nanos = scope.clock.delta_as_nanos(started, now);
             self.client.last_command.store(command.id + 1, Relaxed);
-            let ticks = now.saturating_sub(started);
-            self.shared.stats.ran(scope.worker, command.id, ticks);
+            self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started));
             if scope.values.latency_tracking {
-                self.shared.stats.took(scope.worker, command.id, scope.clock.delta_as_nanos(0, ticks));
+                self.shared.stats.took(scope.worker, command.id, nanos);
+            }
+            let threshold = scope.values.slowlog_log_slower_than;
+            if SlowLog::is_slow(threshold, nanos / 1000) || nanos >= SLOWEST_UNWATCHED_NANOS {
+                self.note_slow(command, args, nanos, scope);
             }
         }
         now
+    }
+
+    /// Enters a slow command into the slow log and the latency monitor, as far as they want it.
+    #[cold]
+    fn note_slow(&self, command: &Command, args: &Args<'_>, nanos: u64, scope: &Scope<'_>) {
+        let values = scope.values;
+        let now = unix_ms() / 1000;
+        let fast = command.spec.flags.has(Flags::FAST);
+        let event = if fast { "fast-command" } else { "command" };
+        self.shared.latency.record(event, nanos / 1_000_000, values.latency_monitor_threshold, now);
+        let logged = !command.spec.flags.has(Flags::SKIP_SLOWLOG);
+        if logged && SlowLog::is_slow(values.slowlog_log_slower_than, nanos / 1000) {
+            let name = self.client.name.lock().clone();
+            let len_max = values.slowlog_max_len;
+            let words = without_secrets(command.full_name, args.words());
+            self.shared.slowlog.push(now, nanos / 1000, &words, &self.client.addr, &name, len_max);
+        }
     }
 
     pub(crate) fn is_authenticated(&self) -> bool {

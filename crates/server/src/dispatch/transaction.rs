@@ -118,7 +118,9 @@ impl Session {
         }
         self.reply(scope).array(multi.queue.len());
         ctx.may_block = false;
+        let exec = self.ran;
         let step = self.run_queue(ctx, &multi, scope);
+        self.ran = exec;
         ctx.may_block = true;
         self.commit(ctx, scope, position);
         ctx.txn.set_db(self.db);
@@ -152,7 +154,8 @@ impl Session {
                 }
                 Run::Container => unreachable!("containers are not queued"),
             }
-            self.account(Some(queued.command), started, scope);
+            self.ran = Some(queued.command);
+            self.account(&args, started, scope);
         }
         step
     }

@@ -1,16 +1,19 @@
 //! Commands that need the runtime: connections, transactions, configuration, introspection.
 //! One file per group; `run_op` is the only list of them.
 
+mod client;
 mod config;
 mod connection;
 mod info;
 mod introspect;
 mod server;
+mod slowlog;
 
 use crate::dispatch::{Scope, Session, Step};
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, CommandError, Context};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What an operation answers with.
 pub(crate) type Outcome = Result<Step, CommandError>;
@@ -25,6 +28,8 @@ impl Session {
         args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Step {
+        // CLIENT LIST shows the command that asks.
+        self.client.last_command.store(command.id + 1, Relaxed);
         let position = scope.output.buffer.len();
         match self.op(ctx, op, args, scope) {
             Ok(step) => step,
@@ -66,6 +71,30 @@ impl Session {
                 done(self.config_op(op, args, scope))
             }
             Op::Info => done(self.info(ctx, args, scope)),
+            Op::ClientGetname
+            | Op::ClientHelp
+            | Op::ClientId
+            | Op::ClientInfo
+            | Op::ClientKill
+            | Op::ClientList
+            | Op::ClientNoEvict
+            | Op::ClientNoTouch
+            | Op::ClientPause
+            | Op::ClientReply
+            | Op::ClientSetinfo
+            | Op::ClientSetname
+            | Op::ClientUnblock
+            | Op::ClientUnpause => self.client_op(ctx, op, args, scope),
+            Op::SlowlogGet | Op::SlowlogHelp | Op::SlowlogLen | Op::SlowlogReset => {
+                done(self.slowlog_op(op, args, scope))
+            }
+            Op::LatencyDoctor
+            | Op::LatencyGraph
+            | Op::LatencyHelp
+            | Op::LatencyHistogram
+            | Op::LatencyHistory
+            | Op::LatencyLatest
+            | Op::LatencyReset => done(self.latency_op(op, args, scope)),
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
             other => Err(CommandError::owned(format!("ERR {other:?} is not there yet"))),
