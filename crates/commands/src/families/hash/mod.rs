@@ -19,3 +19,6 @@ fn write(reply: &mut Reply<'_>, value: PackedValue<'_>) {
         PackedValue::Bytes(bytes) => reply.bulk(bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

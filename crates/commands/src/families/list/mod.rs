@@ -128,3 +128,6 @@ fn part(start: i64, stop: i64, len: usize) -> (usize, usize) {
     let stop = from_end(stop).min(len - 1);
     if start > stop { (0, 0) } else { (start as usize, (stop - start + 1) as usize) }
 }
+
+#[cfg(test)]
+mod tests;
