@@ -1,0 +1,177 @@
+//! The replication log seen through a consumer: order, content, and replies held until it lets them go.
+
+use parking_lot::Mutex;
+use redoubt_server::config::Config;
+use redoubt_server::log::Consumer;
+use redoubt_server::{Handle, Server};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Keeps everything it is given.
+#[derive(Default)]
+struct Recorder {
+    frames: Mutex<Vec<u8>>,
+    end: Mutex<u64>,
+}
+
+impl Consumer for Recorder {
+    fn append(&self, offset: u64, frames: &[u8]) {
+        let mut end = self.end.lock();
+        assert_eq!(*end, offset, "the log has a gap");
+        *end += frames.len() as u64;
+        self.frames.lock().extend_from_slice(frames);
+    }
+}
+
+impl Recorder {
+    /// Commands as lines of words.
+    fn commands(&self) -> Vec<String> {
+        let frames = self.frames.lock().clone();
+        let text = String::from_utf8(frames).expect("tests write text");
+        let mut commands = Vec::new();
+        let mut lines = text.split("\r\n");
+        while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
+            let count: usize = count.parse().expect("a word count");
+            let words: Vec<&str> = (0..count).filter_map(|_| lines.next().and_then(|_| lines.next())).collect();
+            commands.push(words.join(" "));
+        }
+        commands
+    }
+}
+
+fn start(holds: bool) -> (Handle, Arc<Recorder>, Arc<dyn Consumer>) {
+    let config = Config::new().with("port", "0").and_then(|c| c.with("bind", "127.0.0.1")).expect("valid settings");
+    let server = Server::builder().config(config).start().expect("a free port");
+    let recorder = Arc::new(Recorder::default());
+    let consumer: Arc<dyn Consumer> = Arc::clone(&recorder) as _;
+    server.shared().log.attach(Arc::clone(&consumer), holds);
+    (server, recorder, consumer)
+}
+
+struct Client(TcpStream);
+
+impl Client {
+    fn new(server: &Handle) -> Client {
+        let stream = TcpStream::connect(server.addresses()[0]).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout can be set");
+        Client(stream)
+    }
+
+    fn send(&mut self, line: &str) {
+        self.0.write_all(format!("{line}\r\n").as_bytes()).expect("the connection is open");
+    }
+
+    /// Reads exactly the reply expected.
+    fn expect(&mut self, reply: &str) {
+        let mut buffer = vec![0; reply.len()];
+        self.0.read_exact(&mut buffer).expect("a reply");
+        assert_eq!(String::from_utf8_lossy(&buffer), reply);
+    }
+
+    /// Whether something can be read right now.
+    fn has_reply(&mut self) -> bool {
+        self.0.set_nonblocking(true).expect("a socket");
+        let peeked = self.0.peek(&mut [0; 1]);
+        self.0.set_nonblocking(false).expect("a socket");
+        match peeked {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                false
+            }
+        }
+    }
+}
+
+#[test]
+fn effects_are_deterministic_and_in_order() {
+    let (server, recorder, _) = start(false);
+    let mut client = Client::new(&server);
+    client.send("RPUSH l a b");
+    client.expect(":2\r\n");
+    client.send("GET nothing");
+    client.expect("$-1\r\n");
+    client.send("SELECT 3");
+    client.expect("+OK\r\n");
+    client.send("SADD s only");
+    client.expect(":1\r\n");
+    client.send("SPOP s");
+    client.expect("$4\r\nonly\r\n");
+    for line in ["MULTI", "HSET h f 1", "HSET h g 2", "EXEC"] {
+        client.send(line);
+    }
+    client.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n");
+    let expected = [
+        "SELECT 0",
+        "RPUSH l a b",
+        "SELECT 3",
+        "SADD s only",
+        "SREM s only",
+        "MULTI",
+        "HSET h f 1",
+        "HSET h g 2",
+        "EXEC",
+    ];
+    assert_eq!(recorder.commands(), expected);
+}
+
+#[test]
+fn a_parked_call_that_is_served_logs_what_it_took() {
+    let (server, recorder, _) = start(false);
+    let mut waiting = Client::new(&server);
+    waiting.send("BLPOP q 0");
+    let mut pushing = Client::new(&server);
+    while server.shared().stats.blocked.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        std::thread::yield_now();
+    }
+    pushing.send("RPUSH q x");
+    pushing.expect(":1\r\n");
+    waiting.expect("*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+    assert_eq!(recorder.commands(), ["SELECT 0", "RPUSH q x", "LPOP q"]);
+}
+
+#[test]
+fn replies_wait_for_the_log_and_nobody_else_does() {
+    let (server, recorder, _) = start(true);
+    let log = &server.shared().log;
+    let mut writer = Client::new(&server);
+    writer.send("RPUSH held a");
+    while log.end() == 0 {
+        std::thread::yield_now();
+    }
+    let written = log.end();
+    // A read that saw the write waits too, and a reply behind it keeps its place.
+    let mut reader = Client::new(&server);
+    reader.send("LLEN held");
+    reader.send("PING");
+    // Another partition and the same worker are not held up.
+    let mut other = Client::new(&server);
+    other.send("LLEN elsewhere");
+    other.expect(":0\r\n");
+    other.send("PING");
+    other.expect("+PONG\r\n");
+    assert!(!writer.has_reply());
+    assert!(!reader.has_reply());
+    log.release(written - 1);
+    other.send("PING");
+    other.expect("+PONG\r\n");
+    assert!(!writer.has_reply());
+    log.release(written);
+    writer.expect(":1\r\n");
+    reader.expect(":1\r\n+PONG\r\n");
+    assert_eq!(recorder.commands(), ["SELECT 0", "RPUSH held a"]);
+}
+
+#[test]
+fn a_consumer_that_leaves_lets_held_replies_go() {
+    let (server, _, consumer) = start(true);
+    let mut client = Client::new(&server);
+    client.send("RPUSH l a");
+    while server.shared().log.end() == 0 {
+        std::thread::yield_now();
+    }
+    server.shared().log.detach(&consumer);
+    client.expect(":1\r\n");
+}
