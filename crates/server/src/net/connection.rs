@@ -27,6 +27,8 @@ pub(crate) const BATCH: usize = 32;
 const KEPT_BYTES: usize = 64 * 1024;
 /// Output beyond which no further request of the client runs before some of it was taken, bytes.
 const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
+/// Output that is worth a write although more requests are at hand, bytes.
+const FLUSH_BYTES: usize = 64 * 1024;
 /// Batches one connection runs before others get their turn.
 const BATCHES_PER_TURN: usize = 32;
 
@@ -200,17 +202,19 @@ impl Connection {
             if self.closing || self.session.is_waiting() || self.output.pending() >= OUTPUT_PAUSE_BYTES {
                 break;
             }
-            let progress = self.run_batch();
-            // The first write goes out right here: waiting for the next poll would cost a pass through the scheduler.
-            if self.output.pending() > 0 && !self.flush_now().await {
-                return false;
-            }
-            if !progress {
+            if !self.run_batch() || self.input.is_empty() {
                 break;
+            }
+            if self.output.pending() >= FLUSH_BYTES && !self.flush_now().await {
+                return false;
             }
             if turn % BATCHES_PER_TURN == BATCHES_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
+        }
+        // Written right here: waiting for the next poll would cost a pass through the scheduler.
+        if self.output.pending() > 0 && !self.flush_now().await {
+            return false;
         }
         self.set_timer();
         self.publish();
