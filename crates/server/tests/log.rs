@@ -34,7 +34,8 @@ impl Recorder {
         let mut lines = text.split("\r\n");
         while let Some(count) = lines.next().and_then(|line| line.strip_prefix('*')) {
             let count: usize = count.parse().expect("a word count");
-            let words: Vec<&str> = (0..count).filter_map(|_| lines.next().and_then(|_| lines.next())).collect();
+            let words: Vec<&str> =
+                (0..count).filter_map(|_| lines.next().and_then(|_| lines.next())).collect();
             commands.push(words.join(" "));
         }
         commands
@@ -42,7 +43,8 @@ impl Recorder {
 }
 
 fn start(holds: bool) -> (Handle, Arc<Recorder>, Arc<dyn Consumer>) {
-    let config = Config::new().with("port", "0").and_then(|c| c.with("bind", "127.0.0.1")).expect("valid settings");
+    let config =
+        Config::new().with("port", "0").and_then(|c| c.with("bind", "127.0.0.1")).expect("valid settings");
     let server = Server::builder().config(config).start().expect("a free port");
     let recorder = Arc::new(Recorder::default());
     let consumer: Arc<dyn Consumer> = Arc::clone(&recorder) as _;
