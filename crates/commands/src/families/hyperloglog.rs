@@ -144,7 +144,7 @@ pub fn pfdebug(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
         match name {
             "ENCODING" => reply.simple(if hyperloglog::is_dense(value) { "dense" } else { "sparse" }),
             "DECODE" if hyperloglog::is_dense(value) => return Err(CommandError::HllNotSparse),
-            "DECODE" => reply.bulk(hyperloglog::decode(value)?.as_bytes()),
+            "DECODE" => reply.bulk(hyperloglog::decode(value).as_bytes()),
             _ => return Ok(hyperloglog::to_dense(value)?),
         }
         Ok(false)
