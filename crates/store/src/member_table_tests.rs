@@ -91,6 +91,64 @@ fn scan_sees_everything_once_when_nothing_changes() {
     assert_eq!(scan_with(&mut table, |_, _| ()).len(), 5000);
 }
 
+/// A table in the middle of moving to twice the buckets, and how many members it has.
+fn growing() -> (Table, u32) {
+    let mut count = 6 * 1024 + 1;
+    let mut table = filled(count);
+    while table.leaving.is_none() {
+        table.insert(ThinBytes::new(&text(count)));
+        count += 1;
+    }
+    for _ in 0..100 {
+        table.insert(ThinBytes::new(&text(count)));
+        count += 1;
+    }
+    assert!(table.leaving.as_ref().is_some_and(|leaving| leaving.next > 100));
+    (table, count)
+}
+
+#[test]
+fn a_table_on_the_move_finds_scans_and_removes_all() {
+    let (mut table, count) = growing();
+    assert!((0..count).all(|number| table.contains(&text(number))));
+    assert!(!table.insert_with(&text(5), || unreachable!("it is there")));
+    assert_eq!((table.iter().count(), table.len()), (count as usize, count as usize));
+    let mut visits = 0;
+    let mut cursor = 0;
+    loop {
+        cursor = table.scan(cursor, |_| visits += 1);
+        if cursor == 0 {
+            break;
+        }
+    }
+    assert_eq!(visits, count);
+    assert_eq!(scan_with(&mut table.clone(), |_, _| ()).len(), count as usize);
+    let mut rng = fastrand::Rng::with_seed(3);
+    assert!((0..1000).all(|_| table.random(&mut rng).is_some()));
+    for number in 0..count {
+        assert!(table.remove(&text(number)).is_some(), "{number}");
+        assert!(!table.contains(&text(number)));
+    }
+    assert_eq!((table.is_empty(), table.mem_usage()), (true, 0));
+}
+
+#[test]
+fn scan_keeps_its_promise_while_a_large_table_moves() {
+    let (mut table, count) = growing();
+    let seen = scan_with(&mut table, |table, step| {
+        // Grow through another doubling, then shrink far below the first size.
+        for number in 0..10 {
+            let number = count + step as u32 * 10 + number;
+            if step < 900 {
+                table.insert(ThinBytes::new(&text(number)));
+            } else {
+                (0..10).for_each(|i| drop(table.remove(&text(1000 + (number - count - 9000) * 10 + i))));
+            }
+        }
+    });
+    assert!((0..1000).all(|number| seen.contains(&text(number))));
+}
+
 #[test]
 fn scan_keeps_its_promise_while_the_table_grows_and_shrinks() {
     for keep in [1u32, 10, 100, 1000] {

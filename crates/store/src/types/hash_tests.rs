@@ -68,8 +68,9 @@ fn a_large_hash_takes_less_than_81_bytes_a_field() {
         let text = format!("element:{number:05}");
         hash.insert(text.as_bytes(), text.as_bytes(), &limits);
     }
+    // The worst moment: the table has just doubled, and the old buckets are not given back yet.
     let each = hash.mem_usage() as f64 / 100_000.0;
-    assert!(each < 60.0, "{each} bytes");
+    assert!(each < 70.0, "{each} bytes");
 }
 
 proptest! {
