@@ -133,14 +133,13 @@ impl Session {
             Some(_) => table::find(&plan.args),
             None => Err(table::unknown_command(&plan.args)),
         };
-        let checked = resolved.and_then(|command| {
-            command.check_arity(plan.args.len())?;
-            Ok(command)
-        });
-        let command = match checked {
+        let command = match resolved {
             Ok(command) => command,
             Err(error) => return self.refuse(&error, None, scope),
         };
+        if let Err(error) = command.check_arity(plan.args.len()) {
+            return self.refuse(&error, Some(command), scope);
+        }
         let position = scope.output.buffer.len();
         let step = match self.admit(ctx, command, &plan.args, scope) {
             Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
