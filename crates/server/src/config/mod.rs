@@ -103,6 +103,15 @@ fn default_value(setting: &Setting) -> Value {
     }
 }
 
+/// How CONFIG GET calls the setting `name` if `pattern` asks for it.
+fn shown_as(pattern: &[u8], name: &str, hidden: bool) -> Option<String> {
+    if pattern.eq_ignore_ascii_case(name.as_bytes()) {
+        return Some(String::from_utf8_lossy(pattern).into_owned());
+    }
+    let fits = !hidden && redoubt_store::glob::matches_nocase(pattern, name.as_bytes());
+    fits.then(|| name.to_owned())
+}
+
 impl Config {
     /// Defaults.
     pub fn new() -> Config {
@@ -129,20 +138,15 @@ impl Config {
     }
 
     /// Names and texts of the settings that match any of the glob `patterns`, as CONFIG GET prints them: old names are
-    /// entries of their own, each entry comes once. Hidden settings match by their full name only.
-    pub fn get<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Vec<(&'static str, String)> {
+    /// entries of their own, each entry comes once, one that was asked for by its full name is called as it was there.
+    /// Hidden settings match by their full name only.
+    pub fn get<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for (index, setting) in SETTINGS.iter().enumerate() {
             for name in setting.names() {
-                let fits = patterns.iter().any(|pattern| {
-                    let pattern = pattern.as_ref();
-                    if setting.hidden {
-                        return pattern.eq_ignore_ascii_case(name.as_bytes());
-                    }
-                    redoubt_store::glob::matches_nocase(pattern, name.as_bytes())
-                });
-                if fits {
-                    found.push((name, self.values[index].print(&setting.kind)));
+                let shown = patterns.iter().find_map(|pattern| shown_as(pattern.as_ref(), name, setting.hidden));
+                if let Some(shown) = shown {
+                    found.push((shown, self.values[index].print(&setting.kind)));
                 }
             }
         }

@@ -62,8 +62,7 @@ fn names_and_defaults_of_the_reference() {
         return;
     };
     let config = Config::new();
-    let ours: BTreeMap<String, String> =
-        config.get(&["*"]).into_iter().map(|(name, text)| (name.into(), text)).collect();
+    let ours: BTreeMap<String, String> = config.get(&["*"]).into_iter().collect();
     let wrong: Vec<String> = theirs
         .iter()
         .filter(|(name, _)| !DIFFERENT.iter().any(|(known, _)| known == name))

@@ -169,12 +169,12 @@ fn fixed_and_protected_settings() {
 #[test]
 fn get_takes_patterns_and_old_names() {
     let config = Config::new();
-    assert_eq!(config.get(&["slave-priority"]), [("slave-priority", "100".to_string())]);
-    assert_eq!(config.get(&["MAXMEMORY"]), [("maxmemory", "0".to_string())]);
+    assert_eq!(config.get(&["slave-priority"]), [("slave-priority".to_string(), "100".to_string())]);
+    assert_eq!(config.get(&["MAXMEMORY"]), [("MAXMEMORY".to_string(), "0".to_string())]);
     assert_eq!(config.get(&["maxmemory-s*", "maxmemory-samples"]).len(), 1);
     assert!(config.get(&["nothing"]).is_empty());
     assert_eq!(config.get(&["key-load-delay"]).len(), 1);
-    assert!(config.get(&["*"]).iter().all(|(name, _)| *name != "key-load-delay"));
+    assert!(config.get(&["*"]).iter().all(|(name, _)| name != "key-load-delay"));
 }
 
 #[test]
