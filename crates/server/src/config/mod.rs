@@ -144,7 +144,8 @@ impl Config {
         let mut found = Vec::new();
         for (index, setting) in SETTINGS.iter().enumerate() {
             for name in setting.names() {
-                let shown = patterns.iter().find_map(|pattern| shown_as(pattern.as_ref(), name, setting.hidden));
+                let shown =
+                    patterns.iter().find_map(|pattern| shown_as(pattern.as_ref(), name, setting.hidden));
                 if let Some(shown) = shown {
                     found.push((shown, self.values[index].print(&setting.kind)));
                 }
