@@ -58,12 +58,16 @@ pub enum Garbage {
 /// Tables of a flushed database.
 pub struct FlushedTables(#[expect(dead_code, reason = "held to be dropped")] Vec<Detached>);
 
+const NOT_SINGLE: usize = usize::MAX;
+
 /// See the module's text. Unlocks what it holds when dropped.
 ///
 /// A worker keeps one for a whole batch and calls `acquire`/`release` around each run of commands.
 pub struct Txn<'k> {
     space: &'k Keyspace,
     held: PartitionSet,
+    /// The only partition held, or `NOT_SINGLE`: the common case is released without walking the set.
+    single: usize,
     db: usize,
     now_ms: i64,
     /// Hash and slot computed ahead for one key of the current call.
@@ -95,6 +99,7 @@ impl<'k> Txn<'k> {
         Txn {
             space,
             held: PartitionSet::EMPTY,
+            single: NOT_SINGLE,
             db: 0,
             now_ms,
             primed: None,
@@ -126,7 +131,14 @@ impl<'k> Txn<'k> {
         assert!(self.held.is_empty(), "acquiring while holding could deadlock");
         self.space.lock(partition);
         self.held.insert(partition);
+        self.single = partition;
         self.touched = false;
+    }
+
+    /// Whether exactly this partition is held.
+    #[inline]
+    pub fn holds_only(&self, partition: usize) -> bool {
+        self.single == partition
     }
 
     /// Locks further partitions without waiting; false (and nothing changed) if one is taken.
@@ -141,15 +153,22 @@ impl<'k> Txn<'k> {
             added.insert(partition);
         }
         self.held.extend(&added);
+        self.single = NOT_SINGLE;
         true
     }
 
     /// Unlocks everything.
     #[inline]
     pub fn release(&mut self) {
-        for partition in self.held.iter() {
-            // SAFETY: members of `held` are locked by this transaction.
-            unsafe { self.space.unlock(partition) };
+        if self.single != NOT_SINGLE {
+            // SAFETY: it is locked by this transaction.
+            unsafe { self.space.unlock(self.single) };
+            self.single = NOT_SINGLE;
+        } else {
+            for partition in self.held.iter() {
+                // SAFETY: members of `held` are locked by this transaction.
+                unsafe { self.space.unlock(partition) };
+            }
         }
         self.held = PartitionSet::EMPTY;
     }

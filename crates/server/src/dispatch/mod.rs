@@ -199,9 +199,7 @@ impl Session {
     fn acquire(&self, txn: &mut Txn<'_>, command: &Command, args: &Args<'_>, key: Option<&Key<'_>>) {
         if let Some(key) = key {
             let partition = self.shared.keyspace.partition_of(key.slot);
-            let mut one = PartitionSet::EMPTY;
-            one.insert(partition);
-            if *txn.held() != one {
+            if !txn.holds_only(partition) {
                 txn.release();
                 txn.acquire_one(partition);
             }
