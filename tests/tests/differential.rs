@@ -32,13 +32,8 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 fn start(kind: Kind) -> Option<Server> {
-    let server = Server::start(kind, LIMITS)?;
-    let mut client = server.client();
-    for (name, value) in NEWER_LIMITS {
-        let reply = client.call(&["CONFIG", "SET", name, value]);
-        assert!(!reply.is_error() || kind == Kind::Redis7, "{name}: {reply}");
-    }
-    Some(server)
+    let newer: &[(&str, &str)] = if kind == Kind::Redis7 { &[] } else { NEWER_LIMITS };
+    Server::start(kind, &[LIMITS, newer].concat())
 }
 
 fn check(name: &str, templates: &[&[&str]], reference: Kind) {
