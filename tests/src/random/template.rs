@@ -13,7 +13,7 @@ pub type Call = Vec<Vec<u8>>;
 
 /// Commands that pick at random when a word is missing, or whose arity differs between versions.
 const FIXED_LENGTH: &[&[u8]] =
-    &[b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"ZRANK", b"ZREVRANK", b"BITCOUNT"];
+    &[b"SPOP", b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER", b"ZRANK", b"ZREVRANK", b"BITCOUNT", b"BITPOS"];
 
 /// Calls of all templates, now and then with a word too many or too few.
 ///

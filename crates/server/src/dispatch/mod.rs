@@ -16,7 +16,7 @@ use crate::net::output::Output;
 use crate::worker::Local;
 use crossbeam_epoch as epoch;
 use redoubt_commands::keys::{KeyList, keys_of};
-use redoubt_commands::spec::{Flags, Propagate, Run, internal};
+use redoubt_commands::spec::{Flags, Propagate, Run, ServerOp, internal};
 use redoubt_commands::table::{self, Command};
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_resp::Reply;
@@ -153,10 +153,16 @@ impl Session {
         step
     }
 
-    /// Answers with an error before the command ran; inside MULTI it dooms the EXEC.
+    /// Answers with an error before the command ran; inside MULTI it dooms the EXEC. A refused EXEC ends the MULTI.
     fn refuse(&mut self, error: &CommandError, command: Option<&Command>, scope: &mut Scope<'_>) -> Step {
-        self.doom_transaction();
-        let text = error.to_string();
+        let mut text = error.to_string();
+        if command.is_some_and(|command| matches!(command.spec.run, Run::Server(ServerOp::Exec))) {
+            self.abandon_multi();
+            let why = text.strip_prefix("ERR ").unwrap_or(&text);
+            text = format!("EXECABORT Transaction discarded because of: {why}");
+        } else {
+            self.doom_transaction();
+        }
         self.shared.stats.rejected(scope.worker, command.map(|command| command.id), &text);
         self.reply(scope).error(&text);
         Step::Done

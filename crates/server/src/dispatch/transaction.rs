@@ -92,6 +92,12 @@ impl Session {
         self.multi.take()
     }
 
+    /// Forgets the queue and the watched keys.
+    pub(crate) fn abandon_multi(&mut self) {
+        self.end_multi();
+        self.unwatch_all();
+    }
+
     /// Runs the queue as one transaction over all its keys, unless a WATCHed key has changed.
     pub(crate) fn exec(
         &mut self,

@@ -155,8 +155,10 @@ fn weight(ctx: &mut Context<'_>, element: &[u8], options: &Options<'_>) -> Resul
         return Ok(text.map_or(Weight::Own, Weight::Text));
     }
     let text = match &text {
+        None if element.is_empty() => return Ok(Weight::Number(0.0)),
         None => element,
         Some(None) => return Ok(Weight::Number(0.0)),
+        Some(Some(text)) if text.is_empty() => return Ok(Weight::Number(0.0)),
         Some(Some(text)) => text,
     };
     let refusal = CommandError::text("ERR One or more scores can't be converted into double");

@@ -210,7 +210,8 @@ fn intersect(sources: &[(Source<'_>, f64)], aggregate: Aggregate, mut each: impl
         let mut total = zero_if_nan(weight * score);
         for (other, weight) in others {
             let Some(score) = other.score(member) else { return true };
-            total = aggregate.join(total, zero_if_nan(weight * score));
+            // As in Redis only the first product is checked: a sum with a NaN becomes 0, an extreme ignores it.
+            total = aggregate.join(total, weight * score);
         }
         each(member, total)
     });
