@@ -148,3 +148,56 @@ fn bitfield_flags(args: &Args<'_>, keys: &mut KeyList) {
     };
     keys.iter_mut().for_each(|key| key.flags = flags);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Run;
+
+    fn keys(specs: &'static [KeySpec], line: &str) -> (Vec<usize>, bool) {
+        let spec =
+            CommandSpec { name: "x", arity: -1, keys: specs, run: Run::Container, ..CommandSpec::EMPTY };
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let mut keys = KeyList::new();
+        let outcome = keys_of(&spec, &Args::new(&words), &mut keys);
+        (keys.iter().map(|key| key.index).collect(), outcome.is_ok())
+    }
+
+    #[test]
+    fn ranges_step_and_stop_before_the_end() {
+        const PAIRS: &[KeySpec] = &[KeySpec::range(KeyFlags::OW, 1, -1, 2)];
+        assert_eq!(keys(PAIRS, "x a 1 b 2"), (vec![1, 3], true));
+        const BLOCKING: &[KeySpec] = &[KeySpec::range(KeyFlags::RW, 1, -2, 1)];
+        assert_eq!(keys(BLOCKING, "x a b 0"), (vec![1, 2], true));
+        const TWO: &[KeySpec] = &[KeySpec::range(KeyFlags::RW, 1, 1, 1)];
+        assert_eq!(keys(TWO, "x a"), (vec![], false));
+    }
+
+    #[test]
+    fn counted_keys_are_found_as_far_as_they_go() {
+        const COUNTED: &[KeySpec] =
+            &[KeySpec::range(KeyFlags::OW, 1, 0, 1), KeySpec::keynum(KeyFlags::RO, 2)];
+        assert_eq!(keys(COUNTED, "x d 2 a b w"), (vec![1, 3, 4], true));
+        assert_eq!(keys(COUNTED, "x d 5 a b"), (vec![1, 3, 4], false));
+        assert_eq!(keys(COUNTED, "x d 99999999999999999999 a"), (vec![1], false));
+        assert_eq!(keys(COUNTED, "x d -1 a"), (vec![1], false));
+        assert_eq!(keys(COUNTED, "x d 0 a"), (vec![1], true));
+    }
+
+    #[test]
+    fn keywords_are_searched_from_either_end() {
+        const fn after(start_from: i32) -> KeySpec {
+            KeySpec {
+                flags: KeyFlags::RO,
+                begin: BeginSearch::Keyword { keyword: "KEYS", start_from },
+                find: FindKeys::Range { last: -1, step: 1, limit: 2 },
+                notes: "",
+            }
+        }
+        const FORWARD: &[KeySpec] = &[after(1)];
+        assert_eq!(keys(FORWARD, "x y keys a b 1 2"), (vec![3, 4], true));
+        assert_eq!(keys(FORWARD, "x y z"), (vec![], true));
+        const BACKWARD: &[KeySpec] = &[after(-1)];
+        assert_eq!(keys(BACKWARD, "x keys y keys a 1"), (vec![4], true));
+    }
+}

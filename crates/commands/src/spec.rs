@@ -375,6 +375,11 @@ impl Arg {
         self.token = token;
         self
     }
+    /// Belongs to key spec `spec`, without being a key itself (a pattern of keys).
+    pub const fn of_keys(mut self, spec: u8) -> Arg {
+        self.key_spec = Some(spec);
+        self
+    }
     /// May be left out.
     pub const fn optional(mut self) -> Arg {
         self.optional = true;
@@ -416,6 +421,8 @@ pub struct Doc {
     pub deprecated_since: &'static str,
     /// What to use instead, or "".
     pub replaced_by: &'static str,
+    /// For those who work on the server, not for its users.
+    pub system: bool,
     /// (version, what changed) pairs, our own words.
     pub history: &'static [(&'static str, &'static str)],
     /// Argument tree.
@@ -425,12 +432,26 @@ pub struct Doc {
 impl Doc {
     /// A command that is neither deprecated nor changed since it came, without arguments.
     pub const fn new(summary: &'static str, since: &'static str, complexity: &'static str) -> Doc {
-        Doc { summary, since, complexity, deprecated_since: "", replaced_by: "", history: &[], args: &[] }
+        Doc {
+            summary,
+            since,
+            complexity,
+            deprecated_since: "",
+            replaced_by: "",
+            system: false,
+            history: &[],
+            args: &[],
+        }
     }
     /// Deprecated since a version in favour of something else.
     pub const fn deprecated(mut self, since: &'static str, replaced_by: &'static str) -> Doc {
         self.deprecated_since = since;
         self.replaced_by = replaced_by;
+        self
+    }
+    /// For those who work on the server.
+    pub const fn system(mut self) -> Doc {
+        self.system = true;
         self
     }
     /// With (version, what changed) pairs.

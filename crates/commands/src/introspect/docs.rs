@@ -52,7 +52,8 @@ pub(super) fn write(command: &Command, reply: &mut Reply<'_>) {
         fields.text("since", doc.since);
         fields.text("group", command.group);
         fields.text("complexity", doc.complexity);
-        fields.flags("doc_flags", &[(!doc.deprecated_since.is_empty(), "deprecated")]);
+        let flags = [(!doc.deprecated_since.is_empty(), "deprecated"), (doc.system, "syscmd")];
+        fields.flags("doc_flags", &flags);
         fields.text("deprecated_since", doc.deprecated_since);
         fields.text("replaced_by", doc.replaced_by);
         if !doc.history.is_empty() {

@@ -398,11 +398,12 @@ pub const GENERIC: &[CommandSpec] = &[
         )
         .args(&[
             Arg::key("key", 0),
-            Arg::new("by-pattern", ArgKind::Pattern).token("BY").optional().display("pattern"),
+            Arg::new("by-pattern", ArgKind::Pattern).of_keys(1).token("BY").optional().display("pattern"),
             Arg::block("limit", &[Arg::new("offset", ArgKind::Integer), Arg::new("count", ArgKind::Integer)])
                 .token("LIMIT")
                 .optional(),
             Arg::new("get-pattern", ArgKind::Pattern)
+                .of_keys(1)
                 .token("GET")
                 .optional()
                 .multiple_token()
@@ -437,11 +438,12 @@ pub const GENERIC: &[CommandSpec] = &[
         )
         .args(&[
             Arg::key("key", 0),
-            Arg::new("by-pattern", ArgKind::Pattern).token("BY").optional().display("pattern"),
+            Arg::new("by-pattern", ArgKind::Pattern).of_keys(1).token("BY").optional().display("pattern"),
             Arg::block("limit", &[Arg::new("offset", ArgKind::Integer), Arg::new("count", ArgKind::Integer)])
                 .token("LIMIT")
                 .optional(),
             Arg::new("get-pattern", ArgKind::Pattern)
+                .of_keys(1)
                 .token("GET")
                 .optional()
                 .multiple_token()

@@ -42,6 +42,7 @@ pub const HYPERLOGLOG: &[CommandSpec] = &[
         propagate: Propagate::Verbatim,
         run: Run::Data(hyperloglog::pfdebug),
         doc: Doc::new("Looks into a HyperLogLog.", "2.8.9", "N/A")
+            .system()
             .args(&[Arg::new("subcommand", ArgKind::String), Arg::key("key", 0)]),
         ..CommandSpec::EMPTY
     },
@@ -66,7 +67,7 @@ pub const HYPERLOGLOG: &[CommandSpec] = &[
         flags: Flags::ADMIN,
         categories: Categories::HYPERLOGLOG,
         run: Run::Data(hyperloglog::pfselftest),
-        doc: Doc::new("Tests the HyperLogLog implementation.", "2.8.9", "N/A"),
+        doc: Doc::new("Tests the HyperLogLog implementation.", "2.8.9", "N/A").system(),
         ..CommandSpec::EMPTY
     },
 ];

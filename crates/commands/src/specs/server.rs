@@ -188,7 +188,7 @@ pub const SERVER: &[CommandSpec] = &[
         arity: -2,
         flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE),
         run: Run::Server(ServerOp::Debug),
-        doc: Doc::new("Groups the commands for testing the server.", "1.0.0", "By subcommand"),
+        doc: Doc::new("Groups the commands for testing the server.", "1.0.0", "By subcommand").system(),
         ..CommandSpec::EMPTY
     },
     CommandSpec {

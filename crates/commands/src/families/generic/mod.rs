@@ -22,10 +22,11 @@ use crate::error::CommandError;
 use crate::number;
 use redoubt_store::Key;
 
-/// The word as the number of a database: "not an integer" unless it is one of 32 bits.
+/// The word as the number of a database; the errors are those of any 32-bit integer.
 fn db_number(word: &[u8]) -> Result<i32, CommandError> {
-    let value = number::parse_i64(word).and_then(|value| i32::try_from(value).ok());
-    value.ok_or(CommandError::NotAnInteger)
+    let value = number::parse_i64(word).ok_or(CommandError::NotAnInteger)?;
+    let text = "ERR value is out of range, value must between -2147483648 and 2147483647";
+    i32::try_from(value).map_err(|_| CommandError::text(text))
 }
 
 /// The number as the index of a database that exists.
