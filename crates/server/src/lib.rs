@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 mod cron;
+mod digest;
 mod dispatch;
 mod eviction;
 pub mod histogram;

@@ -82,3 +82,22 @@ impl Memory {
         limit != 0 && self.used() > limit
     }
 }
+
+/// Has the allocator give pages without data back to the system (MEMORY PURGE). Without jemalloc nothing happens.
+pub fn purge() {
+    let arenas = tikv_jemalloc_ctl::arenas::narenas::read().unwrap_or(0);
+    for arena in 0..arenas {
+        for kind in ["dirty", "muzzy"] {
+            let name = format!("arena.{arena}.{kind}_decay_ms\0");
+            // A decay time of 0 purges at once; then the time that held before holds again.
+            // SAFETY: this control has the C type ssize_t, and the name ends with a zero byte.
+            #[allow(unsafe_code)]
+            let before = unsafe { tikv_jemalloc_ctl::raw::update::<isize>(name.as_bytes(), 0) };
+            if let Ok(before) = before {
+                // SAFETY: as above.
+                #[allow(unsafe_code)]
+                let _ = unsafe { tikv_jemalloc_ctl::raw::write::<isize>(name.as_bytes(), before) };
+            }
+        }
+    }
+}

@@ -186,7 +186,11 @@ pub const SERVER: &[CommandSpec] = &[
     CommandSpec {
         name: "debug",
         arity: -2,
-        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE),
+        flags: Flags::ADMIN
+            .with(Flags::NOSCRIPT)
+            .with(Flags::LOADING)
+            .with(Flags::STALE)
+            .with(internal::ALL_PARTITIONS),
         run: Run::Server(ServerOp::Debug),
         doc: Doc::new("Groups the commands for testing the server.", "1.0.0", "By subcommand").system(),
         ..CommandSpec::EMPTY

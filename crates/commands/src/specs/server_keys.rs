@@ -66,6 +66,7 @@ pub const SERVER_KEYS: &[CommandSpec] = &[
             CommandSpec {
                 name: "doctor",
                 arity: 2,
+                flags: internal::ALL_PARTITIONS,
                 run: Run::Server(ServerOp::MemoryDoctor),
                 doc: Doc::new("Explains in words what the use of memory hints at.", "4.0.0", "O(1)"),
                 tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
@@ -106,6 +107,7 @@ pub const SERVER_KEYS: &[CommandSpec] = &[
             CommandSpec {
                 name: "stats",
                 arity: 2,
+                flags: internal::ALL_PARTITIONS,
                 run: Run::Server(ServerOp::MemoryStats),
                 doc: Doc::new("Answers where memory goes.", "4.0.0", "O(1)"),
                 tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],

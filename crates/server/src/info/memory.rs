@@ -62,20 +62,21 @@ fn fragmentation(page: &mut Page, allocator: &Allocator, used: u64, rss: u64) {
     pair(["mem_fragmentation_ratio", "mem_fragmentation_bytes"], rss, used);
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
+/// `part` of `whole`; 0 of nothing.
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Figures of jemalloc, bytes.
-struct Allocator {
-    allocated: u64,
-    active: u64,
-    resident: u64,
+pub(crate) struct Allocator {
+    pub(crate) allocated: u64,
+    pub(crate) active: u64,
+    pub(crate) resident: u64,
     version: String,
 }
 
 impl Allocator {
-    fn read() -> Allocator {
+    pub(crate) fn read() -> Allocator {
         // Without jemalloc (the server is embedded in a program with another allocator) all are 0.
         let _ = epoch::advance();
         let version = tikv_jemalloc_ctl::version::read().unwrap_or_default();
@@ -89,7 +90,7 @@ impl Allocator {
 }
 
 /// Memory of this process that is in RAM, bytes; 0 where the system does not say.
-fn resident_bytes() -> u64 {
+pub(crate) fn resident_bytes() -> u64 {
     kilobytes_of("/proc/self/status", "VmRSS:")
 }
 

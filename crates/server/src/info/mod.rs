@@ -8,6 +8,7 @@ mod memory;
 mod node;
 mod rates;
 
+pub(crate) use memory::{Allocator, ratio, resident_bytes};
 pub use rates::{PerSecond, Rates, Totals};
 
 use crate::config::Values;

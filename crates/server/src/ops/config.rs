@@ -77,7 +77,7 @@ impl Session {
     }
 
     /// Whether the client is on this machine.
-    fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         let ip = self.client.addr.parse::<std::net::SocketAddr>().map(|addr| addr.ip().to_canonical());
         self.client.has(flag::UNIX) || ip.is_ok_and(|ip| ip.is_loopback())
     }

@@ -20,7 +20,7 @@ impl Session {
     }
 
     /// Keys by database. Holding nothing, it looks at one partition after the other; a transaction holds them all.
-    fn count_keys(&self, holds_nothing: bool, txn: &mut Txn<'_>) -> Vec<KeyCount> {
+    pub(super) fn count_keys(&self, holds_nothing: bool, txn: &mut Txn<'_>) -> Vec<KeyCount> {
         let mut counts = vec![KeyCount::default(); self.shared.keyspace.databases()];
         let mut add = |txn: &Txn<'_>| {
             for (db, count) in counts.iter_mut().enumerate() {

@@ -4,8 +4,10 @@
 mod client;
 mod config;
 mod connection;
+mod debug;
 mod info;
 mod introspect;
+mod memory;
 mod server;
 mod slowlog;
 
@@ -95,9 +97,13 @@ impl Session {
             | Op::LatencyHistory
             | Op::LatencyLatest
             | Op::LatencyReset => done(self.latency_op(op, args, scope)),
+            Op::Debug => done(self.debug(ctx, args, scope)),
+            Op::Lolwut => done(self.lolwut(args, scope)),
+            Op::MemoryDoctor | Op::MemoryHelp | Op::MemoryMallocStats | Op::MemoryPurge | Op::MemoryStats => {
+                done(self.memory_op(ctx, op, scope))
+            }
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
-            other => Err(CommandError::owned(format!("ERR {other:?} is not there yet"))),
         }
     }
 }

@@ -1,0 +1,109 @@
+//! Digest of values and of the whole data set, for DEBUG DIGEST: equal data gives equal digests, however it is encoded
+//! and in whatever order it is held. The numbers are our own, not Redis's; they hold within one version of Redoubt.
+
+use redoubt_store::ValueRef;
+use std::hash::{DefaultHasher, Hasher};
+
+/// A sum of hashes of 192 bits: independent of the order of its terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Digest([u64; 3]);
+
+impl Digest {
+    /// Hash of a tuple of byte strings.
+    fn of(parts: &[&[u8]]) -> Digest {
+        Digest(std::array::from_fn(|lane| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write_u8(lane as u8);
+            for part in parts {
+                hasher.write_usize(part.len());
+                hasher.write(part);
+            }
+            hasher.finish()
+        }))
+    }
+
+    fn add(&mut self, other: Digest) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, term)| *sum = sum.wrapping_add(term));
+    }
+
+    /// Adds a key with its value; whether it expires counts, not when.
+    pub(crate) fn add_key(&mut self, db: usize, key: &[u8], value: ValueRef<'_>, expires: bool) {
+        let value = Digest::of_value(value).bytes();
+        self.add(Digest::of(&[&(db as u64).to_le_bytes(), key, &value, &[u8::from(expires)]]));
+    }
+
+    /// Digest of a value.
+    pub(crate) fn of_value(value: ValueRef<'_>) -> Digest {
+        let (mut a, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let mut sum = Digest::default();
+        match value {
+            ValueRef::Str(text) => sum = Digest::of(&[b"string", text.as_bytes(&mut a)]),
+            ValueRef::List(list) => {
+                for (index, element) in list.iter().enumerate() {
+                    let index = (index as u64).to_le_bytes();
+                    sum.add(Digest::of(&[b"list", &index, element.as_bytes(&mut a)]));
+                }
+            }
+            ValueRef::Set(set) => {
+                set.iter().for_each(|member| sum.add(Digest::of(&[b"set", member.as_bytes(&mut a)])));
+            }
+            ValueRef::Hash(hash) => {
+                for (field, value) in hash.iter() {
+                    sum.add(Digest::of(&[b"hash", field.as_bytes(&mut a), value.as_bytes(&mut b)]));
+                }
+            }
+            ValueRef::SortedSet(set) => {
+                for (member, score) in set.iter() {
+                    sum.add(Digest::of(&[b"zset", member.as_bytes(&mut a), &score.to_le_bytes()]));
+                }
+            }
+        }
+        sum
+    }
+
+    fn bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes
+            .chunks_exact_mut(8)
+            .zip(self.0)
+            .for_each(|(chunk, lane)| chunk.copy_from_slice(&lane.to_le_bytes()));
+        bytes
+    }
+
+    /// 40 hex digits, as Redis's digests have.
+    pub(crate) fn hex(self) -> String {
+        self.bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redoubt_store::Str;
+
+    fn digest(keys: &[(&str, &str, bool)]) -> String {
+        let mut sum = Digest::default();
+        for (key, value, expires) in keys {
+            sum.add_key(0, key.as_bytes(), ValueRef::Str(Str::Bytes(value.as_bytes())), *expires);
+        }
+        sum.hex()
+    }
+
+    #[test]
+    fn order_does_not_matter_content_does() {
+        assert_eq!(digest(&[]), "0".repeat(40));
+        assert_eq!(
+            digest(&[("a", "1", false), ("b", "2", false)]),
+            digest(&[("b", "2", false), ("a", "1", false)])
+        );
+        assert_ne!(digest(&[("a", "1", false)]), digest(&[("a", "2", false)]));
+        assert_ne!(digest(&[("a", "1", false)]), digest(&[("a", "1", true)]));
+        assert_ne!(digest(&[("ab", "c", false)]), digest(&[("a", "bc", false)]));
+    }
+
+    #[test]
+    fn encoding_does_not_matter() {
+        let of = |text| Digest::of_value(ValueRef::Str(text));
+        assert_eq!(of(Str::Int(12)), of(Str::Bytes(b"12")));
+    }
+}
