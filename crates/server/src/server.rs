@@ -1,8 +1,8 @@
 //! Starting and ending a server.
 
-use crate::config::Config;
+use crate::config::{Config, Values};
 use crate::cron;
-use crate::net::listener::{self, Listeners};
+use crate::net::listener::{self, Listeners, Reopen};
 use crate::shared::Shared;
 use crate::worker::{self, Worker};
 use std::net::SocketAddr;
@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +106,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// TCP addresses it listens on; the port is the real one where 0 was asked for.
+    /// TCP addresses it listened on at the start; the port is the real one where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -155,25 +157,26 @@ fn start_control(
     listeners: Listeners,
 ) -> std::io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (reopen, requests) = unbounded_channel();
+    *shared.reopen.lock() = Some(reopen);
     std::thread::Builder::new().name("control".into()).spawn(move || {
-        let threads = runtime.block_on(control(shared, workers, listeners));
+        let threads = runtime.block_on(control(shared, workers, listeners, requests));
         for worker in threads.into_iter().flatten() {
             let _ = worker.thread.join();
         }
     })
 }
 
-async fn control(shared: Arc<Shared>, workers: Vec<Worker>, listeners: Listeners) -> Option<Vec<Worker>> {
+async fn control(
+    shared: Arc<Shared>,
+    workers: Vec<Worker>,
+    listeners: Listeners,
+    mut reopen: UnboundedReceiver<Reopen>,
+) -> Option<Vec<Worker>> {
     let workers = Arc::new(workers);
-    let mut tasks = tokio::task::JoinSet::new();
-    for listener in listeners.tcp {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                tasks.spawn(listener::accept_tcp(listener, Arc::clone(&shared), Arc::clone(&workers)));
-            }
-            Err(error) => tracing::error!("a listening socket could not be registered: {error}"),
-        }
-    }
+    let mut tasks = JoinSet::new();
+    let mut tcp = JoinSet::new();
+    accept_on(&mut tcp, listeners.tcp, &shared, &workers);
     if let Some(socket) = listeners.unix {
         let path = shared.values().unixsocket.clone().unwrap_or_default().display().to_string();
         match tokio::net::UnixListener::from_std(socket) {
@@ -185,8 +188,54 @@ async fn control(shared: Arc<Shared>, workers: Vec<Worker>, listeners: Listeners
     }
     tasks.spawn(cron::run(Arc::clone(&shared)));
     let mut stop = shared.stop.subscribe();
-    // The sender lives in `shared`, so this ends only with a stop.
-    let _ = stop.wait_for(|stop| *stop).await;
+    loop {
+        tokio::select! {
+            // The sender lives in `shared`, so this ends only with a stop.
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(request) = reopen.recv() => {
+                // Old and new addresses may overlap: the old sockets go first.
+                tcp.shutdown().await;
+                let outcome = listen_again(&mut tcp, &request.values, &shared, &workers).inspect_err(|error| {
+                    tracing::warn!("{error}");
+                    if let Err(error) = listen_again(&mut tcp, &shared.values(), &shared, &workers) {
+                        tracing::error!("the addresses listened on before are lost: {error}");
+                    }
+                });
+                // Whoever asked may have given up waiting.
+                let _ = request.done.send(outcome);
+            }
+        }
+    }
+    tcp.shutdown().await;
     tasks.shutdown().await;
     Arc::into_inner(workers)
+}
+
+/// Listens on the TCP addresses of `values`; port 0 means none.
+fn listen_again(
+    tasks: &mut JoinSet<()>,
+    values: &Values,
+    shared: &Arc<Shared>,
+    workers: &Arc<Vec<Worker>>,
+) -> std::io::Result<()> {
+    let sockets = if values.port == 0 { Vec::new() } else { listener::open_tcp(values)? };
+    shared.port.store(if sockets.is_empty() { 0 } else { usize::from(values.port) }, Relaxed);
+    accept_on(tasks, sockets, shared, workers);
+    Ok(())
+}
+
+fn accept_on(
+    tasks: &mut JoinSet<()>,
+    sockets: Vec<std::net::TcpListener>,
+    shared: &Arc<Shared>,
+    workers: &Arc<Vec<Worker>>,
+) {
+    for socket in sockets {
+        match tokio::net::TcpListener::from_std(socket) {
+            Ok(listener) => {
+                tasks.spawn(listener::accept_tcp(listener, Arc::clone(shared), Arc::clone(workers)));
+            }
+            Err(error) => tracing::error!("a listening socket could not be registered: {error}"),
+        }
+    }
 }

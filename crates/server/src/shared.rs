@@ -59,6 +59,8 @@ pub struct Shared {
     pub stop: tokio::sync::watch::Sender<bool>,
     /// Active expiry may be switched off by DEBUG.
     pub active_expire: AtomicBool,
+    /// Reaches the control thread for new listening sockets, once it runs.
+    pub(crate) reopen: Mutex<Option<tokio::sync::mpsc::UnboundedSender<crate::net::listener::Reopen>>>,
     /// Port that is really listened on.
     pub port: AtomicUsize,
     /// Receives keyspace events, if anyone does.
@@ -107,6 +109,7 @@ impl Shared {
             started: SystemTime::now(),
             stop: tokio::sync::watch::Sender::new(false),
             active_expire: AtomicBool::new(true),
+            reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
             events: Mutex::new(None),
             renamed,

@@ -22,11 +22,30 @@ pub(crate) struct Listeners {
     pub(crate) unix: Option<std::os::unix::net::UnixListener>,
 }
 
-/// Binds what the configuration names. An address that starts with `-` may be missing on this machine.
+/// Asks the control thread to listen on the addresses of new settings instead (CONFIG SET bind, port).
+pub(crate) struct Reopen {
+    pub(crate) values: Values,
+    /// Told how it went. On an error the old addresses are listened on again.
+    pub(crate) done: std::sync::mpsc::Sender<io::Result<()>>,
+}
+
+/// Opens what the configuration names. Without a TCP port and with a unix socket there is only the latter.
 pub(crate) fn open(values: &Values) -> io::Result<Listeners> {
     let mut listeners = Listeners::default();
+    if values.port != 0 || values.unixsocket.is_none() {
+        listeners.tcp = open_tcp(values)?;
+    }
+    if let Some(path) = &values.unixsocket {
+        listeners.unix = Some(listen_unix(path, values.unixsocketperm)?);
+    }
+    Ok(listeners)
+}
+
+/// Binds the TCP addresses; port 0 is any free one. An address that starts with `-` may be missing on this machine.
+pub(crate) fn open_tcp(values: &Values) -> io::Result<Vec<std::net::TcpListener>> {
+    let mut listeners = Vec::new();
     let mut port = values.port;
-    for bind in if values.port == 0 && values.unixsocket.is_some() { &[][..] } else { &values.bind } {
+    for bind in &values.bind {
         let (name, optional) = match bind.strip_prefix('-') {
             Some(name) => (name, true),
             None => (bind.as_str(), false),
@@ -34,7 +53,7 @@ pub(crate) fn open(values: &Values) -> io::Result<Listeners> {
         match listen(name, port, values.tcp_backlog) {
             Ok(listener) => {
                 port = listener.local_addr()?.port();
-                listeners.tcp.push(listener);
+                listeners.push(listener);
             }
             Err(error) if optional && is_unavailable(&error) => {}
             Err(error) => {
@@ -44,9 +63,6 @@ pub(crate) fn open(values: &Values) -> io::Result<Listeners> {
                 ));
             }
         }
-    }
-    if let Some(path) = &values.unixsocket {
-        listeners.unix = Some(listen_unix(path, values.unixsocketperm)?);
     }
     Ok(listeners)
 }

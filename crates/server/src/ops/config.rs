@@ -3,10 +3,13 @@
 use crate::client::flag;
 use crate::config::{Changed, Config, ConfigError, Values};
 use crate::dispatch::{Scope, Session};
+use crate::net::listener::Reopen;
+use crate::shared::Shared;
 use crate::{logging, process};
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, introspect};
 use redoubt_resp::Reply;
+use std::time::Duration;
 
 /// Descriptors the server needs beside its clients'.
 const FILES_RESERVED: u64 = 32;
@@ -56,7 +59,7 @@ impl Session {
         let pairs: Vec<(&str, &str)> = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
         let mut config = self.shared.config.write();
         let changed = config.set(&pairs, self.is_local()).map_err(in_words)?;
-        if let Err(error) = apply(&config, &changed) {
+        if let Err(error) = apply(&self.shared, &config, &changed) {
             config.undo(changed);
             return Err(in_words(error));
         }
@@ -87,14 +90,14 @@ fn in_words(error: ConfigError) -> CommandError {
     CommandError::owned(error.to_string())
 }
 
-/// Acts on changes that reading the settings again does not cover.
-fn apply(config: &Config, changed: &Changed) -> Result<(), ConfigError> {
+/// Acts on changes that reading the settings again does not cover; what can fail comes first.
+fn apply(shared: &Shared, config: &Config, changed: &Changed) -> Result<(), ConfigError> {
     let values = config.values();
-    if let Some(name) = ["bind", "port"].into_iter().find(|name| changed.has(name)) {
-        return Err(ConfigError::refused(name, "listening sockets are not reopened while the server runs"));
-    }
     if changed.has("maxclients") {
         fit_open_files(&values)?;
+    }
+    if let Some(name) = ["bind", "port"].into_iter().find(|name| changed.has(name)) {
+        listen_again(shared, &values).map_err(|()| ConfigError::refused(name, unbound(name)))?;
     }
     if changed.has("loglevel") {
         logging::set_level(values.loglevel);
@@ -104,6 +107,25 @@ fn apply(config: &Config, changed: &Changed) -> Result<(), ConfigError> {
         let _ = tikv_jemalloc_ctl::background_thread::write(values.jemalloc_bg_thread);
     }
     Ok(())
+}
+
+/// Longest time the control thread may take for new sockets.
+const LISTEN_WITHIN: Duration = Duration::from_secs(5);
+
+/// Has the control thread listen on the addresses of `values`; it logs why it cannot.
+fn listen_again(shared: &Shared, values: &Values) -> Result<(), ()> {
+    let (done, outcome) = std::sync::mpsc::channel();
+    let request = Reopen { values: values.clone(), done };
+    let reopen = shared.reopen.lock().clone().ok_or(())?;
+    reopen.send(request).map_err(|_| ())?;
+    outcome.recv_timeout(LISTEN_WITHIN).map_err(|_| ())?.map_err(|_| ())
+}
+
+fn unbound(name: &str) -> &'static str {
+    match name {
+        "bind" => "Failed to bind to specified addresses.",
+        _ => "Unable to listen on this port. Check server logs.",
+    }
 }
 
 fn fit_open_files(values: &Values) -> Result<(), ConfigError> {
