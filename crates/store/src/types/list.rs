@@ -159,9 +159,10 @@ impl List {
         self.extend_front(&[text], limits);
     }
 
-    /// Becomes a quicklist if `texts` would take the listpack over its limit.
+    /// Becomes a quicklist if `texts` would take the listpack over its limit. Changes that add call it themselves;
+    /// LINSERT does so before it knows whether there is anything to add, and that shows in the encoding.
     #[inline]
-    fn convert_for(&mut self, texts: &[&[u8]], limits: &EncodingLimits) {
+    pub fn convert_for(&mut self, texts: &[&[u8]], limits: &EncodingLimits) {
         let Repr::One(node) = &mut self.repr else { return };
         let limit = NodeLimit::new(limits);
         let added: usize = texts.iter().map(|text| text.len()).sum();
@@ -177,11 +178,10 @@ impl List {
     #[inline]
     fn convert_back(&mut self, limits: &EncodingLimits) {
         let Repr::Many(nodes) = &mut self.repr else { return };
-        if nodes.nodes.len() > 1 {
+        if nodes.nodes.len() != 1 {
             return;
         }
-        let fits = nodes.nodes.front().is_none_or(|node| NodeLimit::new(limits).fits_one(node));
-        if fits {
+        if nodes.nodes.front().is_some_and(|node| NodeLimit::new(limits).fits_one(node)) {
             self.repr = Repr::One(nodes.nodes.pop_front().unwrap_or_default());
         }
     }
@@ -231,8 +231,8 @@ impl List {
 
     /// Replaces the element at `index` (negative: from the end). False if there is none.
     pub fn set(&mut self, index: i64, text: &[u8], limits: &EncodingLimits) -> bool {
-        let Some(index) = self.resolve(index) else { return false };
         self.convert_for(&[text], limits);
+        let Some(index) = self.resolve(index) else { return false };
         match &mut self.repr {
             Repr::One(node) => {
                 node.replace(index as isize, text);
@@ -268,13 +268,32 @@ impl List {
     /// Removes up to `count` elements from position `index` on.
     #[inline]
     pub fn remove(&mut self, index: usize, count: usize, limits: &EncodingLimits) {
+        self.remove_part(index, count);
+        self.convert_back(limits);
+    }
+
+    #[inline]
+    fn remove_part(&mut self, index: usize, count: usize) {
         match &mut self.repr {
             Repr::One(node) => node.remove(index, count),
-            Repr::Many(nodes) => {
-                nodes.remove(index, count);
-                self.convert_back(limits);
-            }
+            Repr::Many(nodes) => nodes.remove(index, count),
         }
+    }
+
+    /// Moves the first (or last) element to the end (or beginning). The encoding is judged when it is done.
+    pub fn rotate(&mut self, forward: bool, limits: &EncodingLimits) {
+        let Some(value) = (if forward { self.front() } else { self.back() }).map(|value| value.to_vec())
+        else {
+            return;
+        };
+        if forward {
+            self.remove_part(0, 1);
+            self.push_back(&value, limits);
+        } else {
+            self.remove_part(self.len() - 1, 1);
+            self.push_front(&value, limits);
+        }
+        self.convert_back(limits);
     }
 
     /// Keeps `count` elements from position `start` on.

@@ -74,6 +74,7 @@ enum Op {
     RemoveBack(usize),
     Trim(usize, usize),
     RemoveEqual(Vec<u8>, i64),
+    Rotate(bool),
 }
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
@@ -95,6 +96,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0usize..6).prop_map(Op::RemoveBack),
         1 => (0usize..5, 20usize..70).prop_map(|(at, n)| Op::Trim(at, n)),
         1 => (text(), -3i64..4).prop_map(|(t, n)| Op::RemoveEqual(t, n)),
+        1 => any::<bool>().prop_map(Op::Rotate),
     ]
 }
 
@@ -149,6 +151,14 @@ fn apply(op: &Op, list: &mut List, model: &mut VecDeque<Vec<u8>>, limits: &Encod
             list.trim(*at, *count, limits);
             model.truncate(at + count);
             model.drain(..(*at).min(model.len()));
+        }
+        Op::Rotate(forward) => {
+            list.rotate(*forward, limits);
+            if *forward && len > 0 {
+                model.rotate_left(1);
+            } else if len > 0 {
+                model.rotate_right(1);
+            }
         }
         Op::RemoveEqual(text, count) => {
             assert_eq!(list.remove_equal(text, *count, limits), model_remove_equal(model, text, *count));

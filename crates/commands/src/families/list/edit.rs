@@ -143,6 +143,7 @@ pub(crate) fn linsert(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
         reply.int(0);
         return Ok(());
     };
+    list.convert_for(args.rest(4), limits);
     let pivot = Needle::new(args.get(3));
     let Some(at) = list.iter().position(|value| pivot.matches(value)) else {
         reply.int(-1);

@@ -71,8 +71,14 @@ fn transfer(
     let Some(list) = ctx.list_mut(&source)? else { return Ok(false) };
     let Some(value) = from.peek(list) else { return Ok(false) };
     let element: SmallVec<[u8; 128]> = SmallVec::from_slice(value.as_bytes(&mut itoa::Buffer::new()));
-    from.remove(list, 1, limits);
-    to.extend(ctx.list_or_create(&target)?, &[&element], limits);
+    if source.bytes == target.bytes {
+        if from != to {
+            list.rotate(from == End::Left, limits);
+        }
+    } else {
+        from.remove(list, 1, limits);
+        to.extend(ctx.list_or_create(&target)?, &[&element], limits);
+    }
     reply.bulk(&element);
     ctx.txn.changed(&target, Class::List, to.push_event());
     ctx.txn.signal(&target);
