@@ -277,6 +277,6 @@ const ENCODINGS: &[&str] = &[
     "ZINCRBY {k} 0.1 {m}",
     "ZRANGE {k} 0 -1 WITHSCORES",
     "ZSCORE {k} {m}",
-    "ZRANGEBYSCORE {k} {b} {b} LIMIT {i} {i}",
+    "ZRANGEBYSCORE {k} {b} {b} LIMIT {z} {i}",
     "BITCOUNT {k} {i}",
 ];
