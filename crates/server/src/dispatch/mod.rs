@@ -131,6 +131,12 @@ impl Session {
         let resolved = match plan.command {
             Some(command) if command.subcommands.is_empty() || plan.args.len() == 1 => Ok(command),
             Some(_) => table::find(&plan.args),
+            None if is_http(plan.args.get(0)) => {
+                tracing::warn!(
+                    "closing a connection that sent an HTTP request, perhaps through somebody's browser"
+                );
+                return Step::Close;
+            }
             None => Err(table::unknown_command(&plan.args)),
         };
         let command = match resolved {
@@ -309,4 +315,10 @@ pub(crate) struct Scope<'s> {
     pub(crate) worker: usize,
     pub(crate) clock: &'s quanta::Clock,
     pub(crate) output: &'s mut Output,
+}
+
+/// Whether a call begins as a header of an HTTP request does: a web page can make a browser send one here, with calls
+/// in its body.
+fn is_http(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
 }

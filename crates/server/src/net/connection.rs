@@ -237,6 +237,7 @@ impl Connection {
         // Inline requests are decoded in place: one that has to wait must be found as it came.
         let as_it_came = (inline && self.session.may_wait()).then(|| self.input.clone());
         let failed = self.parse_batch(inline).err();
+        let progressed = self.parser.consumed() > start;
         let parsed = self.batch.len();
         let ran = self.execute();
         let waits = ran < parsed;
@@ -254,7 +255,7 @@ impl Connection {
             Reply::new(&mut self.output.buffer, false).error(&format!("ERR {error}"));
             self.closing = true;
         }
-        parsed > 0 && !waits && !self.closing
+        progressed && !waits && !self.closing
     }
 
     fn parse_batch(&mut self, inline: bool) -> Result<(), ProtocolError> {
@@ -270,6 +271,8 @@ impl Connection {
             let first = self.spans.len();
             match self.parser.parse(&mut self.input, &mut self.spans, &limits)? {
                 Status::Incomplete => break,
+                // A blank line or a call of no words asks for nothing.
+                Status::Complete { .. } if self.spans.len() == first => {}
                 Status::Complete { end } => {
                     self.batch.push(Request { first, count: self.spans.len() - first, end });
                 }
