@@ -388,8 +388,9 @@ pub fn unknown_command(args: &Args<'_>) -> CommandError {
     CommandError::owned(format!("ERR unknown command '{name}', with args beginning with: {quoted}"))
 }
 
+/// Names the subcommand a container does not have.
 #[cold]
-fn unknown_subcommand(command: &Command, args: &Args<'_>) -> CommandError {
+pub fn unknown_subcommand(command: &Command, args: &Args<'_>) -> CommandError {
     let word = String::from_utf8_lossy(printable(args.get(1), QUOTED_LEN_MAX));
     let container = command.spec.name.to_ascii_uppercase();
     CommandError::owned(format!("ERR unknown subcommand '{word}'. Try {container} HELP."))

@@ -11,7 +11,7 @@ use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, Context, Deadline};
 use redoubt_resp::Reply;
-use redoubt_store::{PartitionSet, Txn, Waiter};
+use redoubt_store::{PartitionSet, Txn, ValueRef, Waiter};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
@@ -73,6 +73,14 @@ impl ParkedCall {
     }
 }
 
+/// Group of the commands that work on a value, as the command table names it.
+fn group_of(value: &ValueRef<'_>) -> &'static str {
+    match value {
+        ValueRef::SortedSet(_) => "sorted-set",
+        other => other.type_name(),
+    }
+}
+
 impl Session {
     /// Parks a call whose handler asked for it; the partitions of its keys are held.
     pub(super) fn park(
@@ -112,12 +120,13 @@ impl Session {
             let mut after = 0;
             loop {
                 let key = ctx.txn.key(&bytes);
-                if !ctx.txn.contains(&key) {
-                    break;
-                }
+                let Some(group) = ctx.txn.peek(&key).map(|value| group_of(&value)) else { break };
                 let Some((order, waiter)) = ctx.txn.next_waiter(&key, after) else { break };
                 after = order;
-                if let Some(call) = (&*waiter as &dyn Any).downcast_ref::<ParkedCall>() {
+                // A key that came to hold another type is none the call waits for: it keeps its place.
+                if let Some(call) = (&*waiter as &dyn Any).downcast_ref::<ParkedCall>()
+                    && call.command.group == group
+                {
                     self.serve(ctx, call);
                 }
                 ctx.txn.set_db(db);

@@ -130,7 +130,9 @@ impl Session {
     fn run_one(&mut self, ctx: &mut Context<'_>, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
         let resolved = match plan.command {
             Some(command) if command.subcommands.is_empty() || plan.args.len() == 1 => Ok(command),
-            Some(_) => table::find(&plan.args),
+            Some(command) => command
+                .subcommand(plan.args.get(1))
+                .ok_or_else(|| table::unknown_subcommand(command, &plan.args)),
             None if is_http(plan.args.get(0)) => {
                 tracing::warn!(
                     "closing a connection that sent an HTTP request, perhaps through somebody's browser"
