@@ -8,6 +8,7 @@ mod entry;
 mod events;
 mod evict;
 pub mod glob;
+mod inspect;
 mod key;
 mod keyspace;
 pub mod member_table;
@@ -19,6 +20,7 @@ pub mod thin;
 mod txn;
 pub mod types;
 mod value;
+mod whole;
 
 pub use access::AccessClock;
 pub use effects::Effects;

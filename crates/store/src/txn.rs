@@ -3,7 +3,7 @@
 
 use crate::access::AccessClock;
 use crate::effects::Effects;
-use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload, Str};
+use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload};
 use crate::events::{Class, Event};
 use crate::key::Key;
 use crate::keyspace::{Database, Keyspace, PartitionSet};
@@ -56,7 +56,7 @@ pub enum Garbage {
 }
 
 /// Tables of a flushed database.
-pub struct FlushedTables(#[expect(dead_code, reason = "held to be dropped")] Vec<Detached>);
+pub struct FlushedTables(#[expect(dead_code, reason = "held to be dropped")] pub(crate) Vec<Detached>);
 
 const NOT_SINGLE: usize = usize::MAX;
 
@@ -64,12 +64,12 @@ const NOT_SINGLE: usize = usize::MAX;
 ///
 /// A worker keeps one for a whole batch and calls `acquire`/`release` around each run of commands.
 pub struct Txn<'k> {
-    space: &'k Keyspace,
-    held: PartitionSet,
+    pub(crate) space: &'k Keyspace,
+    pub(crate) held: PartitionSet,
     /// The only partition held, or `NOT_SINGLE`: the common case is released without walking the set.
     single: usize,
-    db: usize,
-    now_ms: i64,
+    pub(crate) db: usize,
+    pub(crate) now_ms: i64,
     /// Hash and slot computed ahead for one key of the current call.
     primed: Option<Key<'k>>,
     /// How accesses are noted.
@@ -233,14 +233,14 @@ impl<'k> Txn<'k> {
     // --- inner look-ups ------------------------------------------------------------------------------------------
 
     #[inline]
-    fn database(&self, slot: u16) -> Option<&'k Database> {
+    pub(crate) fn database(&self, slot: u16) -> Option<&'k Database> {
         let held = self.held.contains(self.space.partition_of(slot));
         assert!(held, "a command touched a key whose partition it does not hold");
         self.space.database(self.db)
     }
 
     #[inline]
-    fn find_raw(&self, key: &Key<'_>) -> Option<Place> {
+    pub(crate) fn find_raw(&self, key: &Key<'_>) -> Option<Place> {
         self.database(key.slot)?.tables[usize::from(key.slot)].find(key.hash, key.bytes)
     }
 
@@ -586,7 +586,7 @@ impl<'k> Txn<'k> {
         self.mark_watchers(key);
     }
 
-    fn mark_watchers(&mut self, key: &Key<'_>) {
+    pub(crate) fn mark_watchers(&mut self, key: &Key<'_>) {
         let partition = self.space.partition_of(key.slot);
         assert!(self.held.contains(partition), "the key's partition is not held");
         // SAFETY: the partition is held, and the reference ends here.
@@ -677,184 +677,6 @@ impl<'k> Txn<'k> {
         self.held.iter().map(|partition| unsafe { self.space.side(partition) }.log_offset).max().unwrap_or(0)
     }
 
-    // --- whole databases -----------------------------------------------------------------------------------------
-
-    /// Marks the WATCHed keys of a database that exist (before it is flushed or swapped), and those of `also`.
-    fn mark_watched(&mut self, db: usize, also: Option<usize>) {
-        let before = self.set_db(db);
-        for partition in self.held.iter() {
-            // SAFETY: the partition is held; the list is a copy.
-            for name in unsafe { self.space.side(partition) }.watched(db) {
-                let key = self.space.key(&name);
-                let other = also.is_some_and(|also| {
-                    self.db = also;
-                    let found = self.find_raw(&key).is_some();
-                    self.db = db;
-                    found
-                });
-                if other || self.find_raw(&key).is_some() {
-                    self.mark_watchers(&key);
-                }
-            }
-        }
-        self.db = before;
-    }
-
-    /// Removes every key of a database; the tables go to `garbage`. All partitions must be held. Returns how many.
-    pub fn flush(&mut self, db: usize) -> usize {
-        self.assert_all_held();
-        self.mark_watched(db, None);
-        let Some(database) = self.space.database(db) else { return 0 };
-        self.touched = true;
-        let removed = database.counts.iter().map(|count| count.keys.take()).sum();
-        database.counts.iter().for_each(|count| count.expires.set(0));
-        database.next_expire.iter().for_each(|at| at.set(i64::MAX));
-        let tables =
-            database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
-        self.garbage.push(Garbage::Tables(FlushedTables(tables)));
-        removed
-    }
-
-    /// Exchanges two databases (SWAPDB). All partitions must be held.
-    pub fn swap_databases(&mut self, a: usize, b: usize) {
-        self.assert_all_held();
-        if a == b {
-            return;
-        }
-        self.mark_watched(a, Some(b));
-        self.mark_watched(b, Some(a));
-        self.touched = true;
-        let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
-        first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
-        first.next_expire.iter().zip(&second.next_expire).for_each(|(x, y)| x.swap(y));
-        for (x, y) in first.counts.iter().zip(&second.counts) {
-            x.keys.swap(&y.keys);
-            x.expires.swap(&y.expires);
-        }
-        self.signal_all(a);
-        self.signal_all(b);
-    }
-
-    fn signal_all(&mut self, db: usize) {
-        let before = self.set_db(db);
-        for partition in self.held.iter() {
-            // SAFETY: the partition is held; the list is a copy.
-            for name in unsafe { self.space.side(partition) }.waited(db) {
-                let key = self.space.key(&name);
-                if self.find_raw(&key).is_some() {
-                    self.signalled.push((db, name));
-                }
-            }
-        }
-        self.db = before;
-    }
-
-    fn assert_all_held(&self) {
-        assert!(self.held.contains_all(&self.space.all_partitions()), "needs every partition");
-    }
-
-    fn held_count(&self, db: usize, of: impl Fn(&crate::keyspace::Count) -> usize) -> usize {
-        let Some(database) = self.space.database(db) else { return 0 };
-        self.held.iter().map(|partition| of(&database.counts[partition])).sum()
-    }
-
-    /// Keys of a database in the held partitions (DBSIZE holds all).
-    pub fn len(&self, db: usize) -> usize {
-        self.held_count(db, |count| count.keys.get())
-    }
-
-    /// Whether a database has no key in the held partitions.
-    pub fn is_empty(&self, db: usize) -> bool {
-        self.len(db) == 0
-    }
-
-    /// Keys with an expiry of a database in the held partitions.
-    pub fn expires(&self, db: usize) -> usize {
-        self.held_count(db, |count| count.expires.get())
-    }
-
-    fn is_live(&self, entry: Entry) -> bool {
-        entry.expire_ms().is_none_or(|at| at > self.now_ms)
-    }
-
-    /// Visits every live key of the current database in the held partitions.
-    pub fn for_each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>, Option<i64>)) {
-        let Some(database) = self.space.database(self.db) else { return };
-        for slot in self.held.iter().flat_map(|partition| self.space.slots_of(partition)) {
-            database.tables[slot].for_each(|entry| {
-                if self.is_live(entry) {
-                    visit(entry.key(), entry.view(), entry.expire_ms());
-                }
-            });
-        }
-    }
-
-    /// One step of SCAN over the current database: visits the live keys of buckets from `cursor` on until about
-    /// `count` were seen, and returns the next cursor, 0 at the end. All partitions must be held.
-    ///
-    /// The cursor is the slot in its low 14 bits and the place in the slot's table above.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
-        self.assert_all_held();
-        let Some(database) = self.space.database(self.db) else { return 0 };
-        let (mut slot, mut place) = ((cursor & 0x3fff) as usize, cursor >> 14);
-        let (mut seen, mut buckets) = (0, 0);
-        while slot < crate::key::SLOTS {
-            let table = &database.tables[slot];
-            if table.len() > 0 {
-                buckets += 1;
-                // Bucket cursors are reversed 64-bit counters; only as many low bits as the table needs are used.
-                place = table.scan(place, &mut |entry| {
-                    seen += 1;
-                    if self.is_live(entry) {
-                        visit(entry.key(), entry.view());
-                    }
-                });
-            } else {
-                place = 0;
-            }
-            if place == 0 {
-                slot += 1;
-            }
-            if seen >= count || buckets >= count.saturating_mul(10) {
-                break;
-            }
-        }
-        if slot >= crate::key::SLOTS { 0 } else { place << 14 | slot as u64 }
-    }
-
-    /// A random live key of the current database (RANDOMKEY). All partitions must be held.
-    pub fn random_key(&mut self) -> Option<Box<[u8]>> {
-        self.assert_all_held();
-        let database = self.space.database(self.db)?;
-        for _ in 0..100 {
-            let total = self.len(self.db);
-            if total == 0 {
-                return None;
-            }
-            let mut left = self.rng.usize(0..total);
-            let partition = self.held.iter().find(|p| {
-                let keys = database.counts[*p].keys.get();
-                let here = left < keys;
-                left = left.wrapping_sub(if here { 0 } else { keys });
-                here
-            })?;
-            let slot = self.space.slots_of(partition).find(|slot| {
-                let keys = database.tables[*slot].len();
-                let here = left < keys;
-                left = left.wrapping_sub(if here { 0 } else { keys });
-                here
-            })?;
-            let entry = database.tables[slot].random(&mut self.rng)?;
-            if self.is_live(entry) {
-                return Some(entry.key().into());
-            }
-            let bytes: Box<[u8]> = entry.key().into();
-            let key = self.space.key(&bytes);
-            self.contains(&key);
-        }
-        None
-    }
-
     // --- expiry and eviction -------------------------------------------------------------------------------------
 
     /// Removes the expired keys of one slot if any can be due; returns how many.
@@ -895,80 +717,5 @@ impl<'k> Txn<'k> {
 impl Drop for Txn<'_> {
     fn drop(&mut self) {
         self.release();
-    }
-}
-
-impl Collection {
-    /// Whether dropping it is worth another thread's time.
-    pub(crate) fn is_heavy(&self) -> bool {
-        let len = match self {
-            Collection::List(list) => list.len(),
-            Collection::Hash(hash) => hash.len(),
-            Collection::Set(set) => set.len(),
-            Collection::SortedSet(zset) => zset.len(),
-        };
-        len > 64
-    }
-}
-
-impl Entry {
-    pub(crate) fn view<'a>(self) -> ValueRef<'a> {
-        match self.as_str() {
-            Some(string) => ValueRef::Str(string),
-            // SAFETY: read under the partition's lock, no mutable reference lives.
-            None => match unsafe { self.collection() }.expect("not a string, so a collection") {
-                Collection::List(list) => ValueRef::List(list),
-                Collection::Hash(hash) => ValueRef::Hash(hash),
-                Collection::Set(set) => ValueRef::Set(set),
-                Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
-            },
-        }
-    }
-
-    fn clone_value(self) -> Value {
-        // SAFETY: read under the partition's lock, no mutable reference lives.
-        match unsafe { self.collection() } {
-            Some(Collection::List(list)) => Value::List(list.clone()),
-            Some(Collection::Hash(hash)) => Value::Hash(hash.clone()),
-            Some(Collection::Set(set)) => Value::Set(set.clone()),
-            Some(Collection::SortedSet(zset)) => Value::SortedSet(zset.clone()),
-            None => match (self.as_str().expect("a string"), self.kind()) {
-                (Str::Int(value), _) => Value::Int(value),
-                (Str::Bytes(bytes), crate::entry::Kind::Raw) => Value::Raw(bytes.to_vec()),
-                (Str::Bytes(bytes), _) => Value::Bytes(bytes.to_vec()),
-            },
-        }
-    }
-
-    fn encoding(self) -> &'static str {
-        /// Longest string that Redis keeps beside its object header.
-        const EMBSTR_BYTES_MAX: usize = 44;
-        // SAFETY: read under the partition's lock, no mutable reference lives.
-        match unsafe { self.collection() } {
-            Some(Collection::List(list)) => list.encoding(),
-            Some(Collection::Hash(hash)) => hash.encoding(),
-            Some(Collection::Set(set)) => set.encoding(),
-            Some(Collection::SortedSet(zset)) => zset.encoding(),
-            None => match (self.as_str().expect("a string"), self.kind()) {
-                (Str::Int(_), _) => "int",
-                (Str::Bytes(bytes), crate::entry::Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => {
-                    "embstr"
-                }
-                _ => "raw",
-            },
-        }
-    }
-
-    fn memory_usage(self) -> usize {
-        // SAFETY: read under the partition's lock, no mutable reference lives.
-        let beside = match unsafe { self.collection() } {
-            Some(Collection::List(list)) => list.mem_usage(),
-            Some(Collection::Hash(hash)) => hash.mem_usage(),
-            Some(Collection::Set(set)) => set.mem_usage(),
-            Some(Collection::SortedSet(zset)) => zset.mem_usage(),
-            None if self.kind() == crate::entry::Kind::Raw => self.as_str().map_or(0, |s| s.len()),
-            None => 0,
-        };
-        self.size() + beside
     }
 }

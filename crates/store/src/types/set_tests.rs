@@ -1,3 +1,5 @@
+//! Sets against a plain model.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+//! Generic handlers on the handlers' bench.
+
 use crate::testing::Bench;
 use redoubt_store::{Expiry, Hash, List, Set, Value};
 

@@ -1,3 +1,5 @@
+//! Sorted sets against a plain model.
+
 use super::*;
 use proptest::prelude::*;
 

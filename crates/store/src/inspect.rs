@@ -1,0 +1,80 @@
+//! What can be told of an entry: its value by type, a copy of it, its encoding, its memory.
+#![allow(unsafe_code)]
+
+use crate::entry::{Collection, Entry, Str};
+use crate::value::{Value, ValueRef};
+
+impl Collection {
+    /// Whether dropping it is worth another thread's time.
+    pub(crate) fn is_heavy(&self) -> bool {
+        let len = match self {
+            Collection::List(list) => list.len(),
+            Collection::Hash(hash) => hash.len(),
+            Collection::Set(set) => set.len(),
+            Collection::SortedSet(zset) => zset.len(),
+        };
+        len > 64
+    }
+}
+
+impl Entry {
+    pub(crate) fn view<'a>(self) -> ValueRef<'a> {
+        match self.as_str() {
+            Some(string) => ValueRef::Str(string),
+            // SAFETY: read under the partition's lock, no mutable reference lives.
+            None => match unsafe { self.collection() }.expect("not a string, so a collection") {
+                Collection::List(list) => ValueRef::List(list),
+                Collection::Hash(hash) => ValueRef::Hash(hash),
+                Collection::Set(set) => ValueRef::Set(set),
+                Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
+            },
+        }
+    }
+
+    pub(crate) fn clone_value(self) -> Value {
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        match unsafe { self.collection() } {
+            Some(Collection::List(list)) => Value::List(list.clone()),
+            Some(Collection::Hash(hash)) => Value::Hash(hash.clone()),
+            Some(Collection::Set(set)) => Value::Set(set.clone()),
+            Some(Collection::SortedSet(zset)) => Value::SortedSet(zset.clone()),
+            None => match (self.as_str().expect("a string"), self.kind()) {
+                (Str::Int(value), _) => Value::Int(value),
+                (Str::Bytes(bytes), crate::entry::Kind::Raw) => Value::Raw(bytes.to_vec()),
+                (Str::Bytes(bytes), _) => Value::Bytes(bytes.to_vec()),
+            },
+        }
+    }
+
+    pub(crate) fn encoding(self) -> &'static str {
+        /// Longest string that Redis keeps beside its object header.
+        const EMBSTR_BYTES_MAX: usize = 44;
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        match unsafe { self.collection() } {
+            Some(Collection::List(list)) => list.encoding(),
+            Some(Collection::Hash(hash)) => hash.encoding(),
+            Some(Collection::Set(set)) => set.encoding(),
+            Some(Collection::SortedSet(zset)) => zset.encoding(),
+            None => match (self.as_str().expect("a string"), self.kind()) {
+                (Str::Int(_), _) => "int",
+                (Str::Bytes(bytes), crate::entry::Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => {
+                    "embstr"
+                }
+                _ => "raw",
+            },
+        }
+    }
+
+    pub(crate) fn memory_usage(self) -> usize {
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        let beside = match unsafe { self.collection() } {
+            Some(Collection::List(list)) => list.mem_usage(),
+            Some(Collection::Hash(hash)) => hash.mem_usage(),
+            Some(Collection::Set(set)) => set.mem_usage(),
+            Some(Collection::SortedSet(zset)) => zset.mem_usage(),
+            None if self.kind() == crate::entry::Kind::Raw => self.as_str().map_or(0, |s| s.len()),
+            None => 0,
+        };
+        self.size() + beside
+    }
+}

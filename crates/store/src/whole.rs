@@ -1,0 +1,185 @@
+//! What a transaction does to whole databases: flush, swap, count, walk, scan.
+#![allow(unsafe_code)]
+
+use crate::entry::Entry;
+use crate::txn::{FlushedTables, Garbage, Txn};
+use crate::value::ValueRef;
+
+// SAFETY note for the whole file: as in `txn`.
+impl Txn<'_> {
+    /// Marks the WATCHed keys of a database that exist (before it is flushed or swapped), and those of `also`.
+    fn mark_watched(&mut self, db: usize, also: Option<usize>) {
+        let before = self.set_db(db);
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held; the list is a copy.
+            for name in unsafe { self.space.side(partition) }.watched(db) {
+                let key = self.space.key(&name);
+                let other = also.is_some_and(|also| {
+                    self.db = also;
+                    let found = self.find_raw(&key).is_some();
+                    self.db = db;
+                    found
+                });
+                if other || self.find_raw(&key).is_some() {
+                    self.mark_watchers(&key);
+                }
+            }
+        }
+        self.db = before;
+    }
+
+    /// Removes every key of a database; the tables go to `garbage`. All partitions must be held. Returns how many.
+    pub fn flush(&mut self, db: usize) -> usize {
+        self.assert_all_held();
+        self.mark_watched(db, None);
+        let Some(database) = self.space.database(db) else { return 0 };
+        self.touched = true;
+        let removed = database.counts.iter().map(|count| count.keys.take()).sum();
+        database.counts.iter().for_each(|count| count.expires.set(0));
+        database.next_expire.iter().for_each(|at| at.set(i64::MAX));
+        let tables =
+            database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
+        self.garbage.push(Garbage::Tables(FlushedTables(tables)));
+        removed
+    }
+
+    /// Exchanges two databases (SWAPDB). All partitions must be held.
+    pub fn swap_databases(&mut self, a: usize, b: usize) {
+        self.assert_all_held();
+        if a == b {
+            return;
+        }
+        self.mark_watched(a, Some(b));
+        self.mark_watched(b, Some(a));
+        self.touched = true;
+        let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
+        first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
+        first.next_expire.iter().zip(&second.next_expire).for_each(|(x, y)| x.swap(y));
+        for (x, y) in first.counts.iter().zip(&second.counts) {
+            x.keys.swap(&y.keys);
+            x.expires.swap(&y.expires);
+        }
+        self.signal_all(a);
+        self.signal_all(b);
+    }
+
+    fn signal_all(&mut self, db: usize) {
+        let before = self.set_db(db);
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held; the list is a copy.
+            for name in unsafe { self.space.side(partition) }.waited(db) {
+                let key = self.space.key(&name);
+                if self.find_raw(&key).is_some() {
+                    self.signalled.push((db, name));
+                }
+            }
+        }
+        self.db = before;
+    }
+
+    fn assert_all_held(&self) {
+        assert!(self.held.contains_all(&self.space.all_partitions()), "needs every partition");
+    }
+
+    fn held_count(&self, db: usize, of: impl Fn(&crate::keyspace::Count) -> usize) -> usize {
+        let Some(database) = self.space.database(db) else { return 0 };
+        self.held.iter().map(|partition| of(&database.counts[partition])).sum()
+    }
+
+    /// Keys of a database in the held partitions (DBSIZE holds all).
+    pub fn len(&self, db: usize) -> usize {
+        self.held_count(db, |count| count.keys.get())
+    }
+
+    /// Whether a database has no key in the held partitions.
+    pub fn is_empty(&self, db: usize) -> bool {
+        self.len(db) == 0
+    }
+
+    /// Keys with an expiry of a database in the held partitions.
+    pub fn expires(&self, db: usize) -> usize {
+        self.held_count(db, |count| count.expires.get())
+    }
+
+    fn is_live(&self, entry: Entry) -> bool {
+        entry.expire_ms().is_none_or(|at| at > self.now_ms)
+    }
+
+    /// Visits every live key of the current database in the held partitions.
+    pub fn for_each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>, Option<i64>)) {
+        let Some(database) = self.space.database(self.db) else { return };
+        for slot in self.held.iter().flat_map(|partition| self.space.slots_of(partition)) {
+            database.tables[slot].for_each(|entry| {
+                if self.is_live(entry) {
+                    visit(entry.key(), entry.view(), entry.expire_ms());
+                }
+            });
+        }
+    }
+
+    /// One step of SCAN over the current database: visits the live keys of buckets from `cursor` on until about
+    /// `count` were seen, and returns the next cursor, 0 at the end. All partitions must be held.
+    ///
+    /// The cursor is the slot in its low 14 bits and the place in the slot's table above.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
+        self.assert_all_held();
+        let Some(database) = self.space.database(self.db) else { return 0 };
+        let (mut slot, mut place) = ((cursor & 0x3fff) as usize, cursor >> 14);
+        let (mut seen, mut buckets) = (0, 0);
+        while slot < crate::key::SLOTS {
+            let table = &database.tables[slot];
+            if table.len() > 0 {
+                buckets += 1;
+                // Bucket cursors are reversed 64-bit counters; only as many low bits as the table needs are used.
+                place = table.scan(place, &mut |entry| {
+                    seen += 1;
+                    if self.is_live(entry) {
+                        visit(entry.key(), entry.view());
+                    }
+                });
+            } else {
+                place = 0;
+            }
+            if place == 0 {
+                slot += 1;
+            }
+            if seen >= count || buckets >= count.saturating_mul(10) {
+                break;
+            }
+        }
+        if slot >= crate::key::SLOTS { 0 } else { place << 14 | slot as u64 }
+    }
+
+    /// A random live key of the current database (RANDOMKEY). All partitions must be held.
+    pub fn random_key(&mut self) -> Option<Box<[u8]>> {
+        self.assert_all_held();
+        let database = self.space.database(self.db)?;
+        for _ in 0..100 {
+            let total = self.len(self.db);
+            if total == 0 {
+                return None;
+            }
+            let mut left = self.rng.usize(0..total);
+            let partition = self.held.iter().find(|p| {
+                let keys = database.counts[*p].keys.get();
+                let here = left < keys;
+                left = left.wrapping_sub(if here { 0 } else { keys });
+                here
+            })?;
+            let slot = self.space.slots_of(partition).find(|slot| {
+                let keys = database.tables[*slot].len();
+                let here = left < keys;
+                left = left.wrapping_sub(if here { 0 } else { keys });
+                here
+            })?;
+            let entry = database.tables[slot].random(&mut self.rng)?;
+            if self.is_live(entry) {
+                return Some(entry.key().into());
+            }
+            let bytes: Box<[u8]> = entry.key().into();
+            let key = self.space.key(&bytes);
+            self.contains(&key);
+        }
+        None
+    }
+}
