@@ -2,11 +2,13 @@
 
 use crate::client::Client;
 use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Attempts at finding a port nobody takes between our asking for it and the server's binding it.
@@ -153,8 +155,9 @@ fn start_somewhere(kind: Kind, program: &Path, options: &[(&str, &str)]) -> Resu
         if wait_ready(&mut server)? {
             return Ok(server);
         }
+        let ended = server.child.try_wait()?.is_some();
         let log = server.log();
-        if !log.contains("ddress already in use") && !log.contains("ddress in use") {
+        if ended && !log.contains("ddress already in use") && !log.contains("ddress in use") {
             bail!("it ended at once; its log:\n{log}");
         }
     }
@@ -183,31 +186,46 @@ fn spawn(kind: Kind, program: &Path, port: u16, options: &[(&str, &str)]) -> Res
     Ok(Server { child, kind, port, dir })
 }
 
-/// False when the process ended before it answered.
+/// False when the process ended before it answered, or somebody else has its port.
 fn wait_ready(server: &mut Server) -> Result<bool> {
     let deadline = Instant::now() + START_TIMEOUT;
     while Instant::now() < deadline {
         if server.child.try_wait()?.is_some() {
             return Ok(false);
         }
-        if answers_ping(server) {
-            // Somebody else's server may have answered on the port while ours was failing to bind it.
-            std::thread::sleep(Duration::from_millis(1));
-            return Ok(server.child.try_wait()?.is_none());
+        match answering_process(server) {
+            Some(pid) if pid == server.pid() => return Ok(true),
+            // Another test's server took the port first; ours is about to fail.
+            Some(_) => return Ok(false),
+            None => {}
         }
         std::thread::sleep(Duration::from_millis(3));
     }
     bail!("no answer to PING within {START_TIMEOUT:?}; its log:\n{}", server.log())
 }
 
-fn answers_ping(server: &Server) -> bool {
-    let Ok(mut client) = Client::connect(server.address()) else { return false };
-    // An error (NOAUTH) is an answer too.
-    client.send(&["PING"]).is_ok() && client.read().is_ok()
+/// The process id of whoever answers on the server's port. One that asks for a password is taken to be ours.
+fn answering_process(server: &Server) -> Option<u32> {
+    let mut client = Client::connect(server.address()).ok()?;
+    client.send(&["INFO", "server"]).ok()?;
+    let info = client.read().ok()?;
+    if info.is_error() {
+        return Some(server.pid());
+    }
+    let info = info.text();
+    let pid = info.lines().find_map(|line| line.strip_prefix("process_id:"))?;
+    pid.trim().parse().ok()
 }
 
+/// A port no other server of this process was given.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 fn fresh_dir() -> Result<PathBuf> {

@@ -8,10 +8,13 @@ use redoubt_tests::random::compare;
 use redoubt_tests::random::families::{FAMILIES, NEWER};
 use redoubt_tests::random::template;
 use redoubt_tests::server::{Kind, Server};
+use redoubt_tests::words;
 use std::cell::RefCell;
 
 /// Sequences per family when `REDOUBT_CASES` does not say.
 const CASES: u32 = 150;
+/// How long a failing sequence may be shrunk, milliseconds: each try waits when a server does not answer.
+const SHRINK_MS_MAX: u32 = 60_000;
 /// Calls per sequence.
 const CALLS_MAX: usize = 40;
 
@@ -37,16 +40,22 @@ fn start(kind: Kind) -> Option<Server> {
 }
 
 fn check(name: &str, templates: &[&[&str]], reference: Kind) {
-    let Some(reference) = start(reference) else { return };
-    let ours = start(Kind::Ours).expect("ours exists or its absence has failed the test");
-    let clients = RefCell::new((ours.client(), reference.client()));
+    let Some(reference_server) = start(reference) else { return };
+    let our_server = start(Kind::Ours).expect("ours exists or its absence has failed the test");
+    let clients = RefCell::new((our_server.client(), reference_server.client()));
     let sequences = vec(template::calls(&templates.concat()), 1..=CALLS_MAX);
 
     let seed = number("REDOUBT_SEED", 1);
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let cases = number("REDOUBT_CASES", u64::from(CASES)) as u32;
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 3000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3000,
+        max_shrink_time: SHRINK_MS_MAX,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
 
     let result = runner.run(&sequences, |calls| {
@@ -54,13 +63,21 @@ fn check(name: &str, templates: &[&[&str]], reference: Kind) {
         match compare::difference(ours, reference, &calls) {
             Ok(None) => Ok(()),
             Ok(Some(text)) => Err(TestCaseError::fail(text)),
-            Err(error) => Err(TestCaseError::fail(format!("{error:#}"))),
+            Err(error) => {
+                // A connection that lost its place would fail every shorter sequence too.
+                (*ours, *reference) = (our_server.client(), reference_server.client());
+                let lines: Vec<String> =
+                    calls.iter().map(|call| format!("> {}", words::join(call))).collect();
+                let text = format!("{}\n# {error:#}", lines.join("\n"));
+                eprintln!("{text}\n");
+                Err(TestCaseError::fail(text))
+            }
         }
     });
     match result {
         Ok(()) => {}
         Err(TestError::Fail(reason, _)) => {
-            panic!("{name}, seed {seed}: ours differs:\n{}\n{}", reason.message(), ours.log())
+            panic!("{name}, seed {seed}: ours differs:\n{}\n{}", reason.message(), our_server.log())
         }
         Err(TestError::Abort(reason)) => panic!("{name}, seed {seed}: {}", reason.message()),
     }
