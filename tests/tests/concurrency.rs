@@ -285,3 +285,19 @@ fn a_watched_key_of_another_type_or_expiry_counts_as_changed() {
         }
     });
 }
+
+#[test]
+fn a_refused_exec_in_a_pipeline_forgets_its_watched_keys() {
+    on_both(|server| {
+        let mut client = server.client();
+        let calls = ["WATCH k", "SET k v", "EXEC x", "MULTI", "SET k w", "EXEC x", "MULTI", "GET k", "EXEC"];
+        // All in one batch: the SET before the first EXEC leaves the key's partition held.
+        for call in calls {
+            client.send(&call.split(' ').collect::<Vec<_>>()).unwrap();
+        }
+        let replies: Vec<Reply> = calls.iter().map(|_| client.read().unwrap()).collect();
+        let refusal = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+        assert_eq!((replies[2].to_string(), replies[5].to_string()), (refusal.into(), refusal.into()));
+        assert_eq!(replies[8], strings(&["v"]));
+    });
+}

@@ -143,17 +143,17 @@ impl Session {
         };
         let command = match resolved {
             Ok(command) => command,
-            Err(error) => return self.refuse(&error, None, scope),
+            Err(error) => return self.refuse(ctx, &error, None, scope),
         };
         if let Err(error) = command.check_arity(plan.args.len()) {
-            return self.refuse(&error, Some(command), scope);
+            return self.refuse(ctx, &error, Some(command), scope);
         }
         let position = scope.output.buffer.len();
         let step = match self.admit(ctx, command, &plan.args, scope) {
             Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
             Ok(admit::Admission::Queue) => self.queue(command, &plan.args, scope),
             Ok(admit::Admission::Wait) => return Step::NotYet,
-            Err(error) => self.refuse(&error, Some(command), scope),
+            Err(error) => self.refuse(ctx, &error, Some(command), scope),
         };
         if self.mutes_reply() {
             scope.output.buffer.truncate(position);
@@ -162,9 +162,17 @@ impl Session {
     }
 
     /// Answers with an error before the command ran; inside MULTI it dooms the EXEC. A refused EXEC ends the MULTI.
-    fn refuse(&mut self, error: &CommandError, command: Option<&Command>, scope: &mut Scope<'_>) -> Step {
+    fn refuse(
+        &mut self,
+        ctx: &mut Context<'_>,
+        error: &CommandError,
+        command: Option<&Command>,
+        scope: &mut Scope<'_>,
+    ) -> Step {
         let mut text = error.to_string();
         if command.is_some_and(|command| matches!(command.spec.run, Run::Server(ServerOp::Exec))) {
+            // Forgetting watched keys takes their partitions, which requests before this one may have left held.
+            ctx.txn.release();
             self.abandon_multi();
             let why = text.strip_prefix("ERR ").unwrap_or(&text);
             text = format!("EXECABORT Transaction discarded because of: {why}");
@@ -203,7 +211,7 @@ impl Session {
             }
             Run::Container => {
                 let error = CommandError::WrongArity(command.full_name.into());
-                self.refuse(&error, Some(command), scope)
+                self.refuse(ctx, &error, Some(command), scope)
             }
         }
     }
