@@ -296,7 +296,8 @@ fn a_refused_exec_in_a_pipeline_forgets_its_watched_keys() {
             client.send(&call.split(' ').collect::<Vec<_>>()).unwrap();
         }
         let replies: Vec<Reply> = calls.iter().map(|_| client.read().unwrap()).collect();
-        let refusal = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+        let refusal =
+            "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
         assert_eq!((replies[2].to_string(), replies[5].to_string()), (refusal.into(), refusal.into()));
         assert_eq!(replies[8], strings(&["v"]));
     });

@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 /// A sum of hashes of 192 bits: independent of the order of its terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Digest([u64; 3]);
+pub struct Digest([u64; 3]);
 
 impl Digest {
     /// Hash of a tuple of byte strings.
@@ -33,7 +33,7 @@ impl Digest {
     }
 
     /// Digest of a value.
-    pub(crate) fn of_value(value: ValueRef<'_>) -> Digest {
+    pub fn of_value(value: ValueRef<'_>) -> Digest {
         let (mut a, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
         let mut sum = Digest::default();
         match value {
@@ -71,7 +71,7 @@ impl Digest {
     }
 
     /// 40 hex digits, as Redis's digests have.
-    pub(crate) fn hex(self) -> String {
+    pub fn hex(self) -> String {
         self.bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }

@@ -3,7 +3,7 @@
 pub mod client;
 pub mod config;
 mod cron;
-mod digest;
+pub mod digest;
 mod dispatch;
 mod eviction;
 pub mod histogram;

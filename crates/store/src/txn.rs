@@ -8,6 +8,7 @@ use crate::events::{Class, Event};
 use crate::key::Key;
 use crate::keyspace::{Database, Keyspace, PartitionSet};
 use crate::number;
+use crate::record::Recorder;
 use crate::side::{Waiter, WatchMark};
 use crate::table::{Detached, Place};
 use crate::value::{StrMut, Value, ValueMut, ValueRef};
@@ -88,6 +89,8 @@ pub struct Txn<'k> {
     pub garbage: Vec<Garbage>,
     /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
     pub touched: bool,
+    /// Which keys are touched, for tests.
+    pub recorder: Recorder,
 }
 
 // SAFETY note for the whole file: an `Entry` reached through a table of a held partition is live and exclusively ours:
@@ -111,6 +114,7 @@ impl<'k> Txn<'k> {
             signalled: Vec::new(),
             garbage: Vec::new(),
             touched: false,
+            recorder: Recorder::default(),
         }
     }
 
@@ -241,7 +245,15 @@ impl<'k> Txn<'k> {
 
     #[inline]
     pub(crate) fn find_raw(&self, key: &Key<'_>) -> Option<Place> {
+        self.recorder.note(self.db, key.bytes, false);
         self.database(key.slot)?.tables[usize::from(key.slot)].find(key.hash, key.bytes)
+    }
+
+    /// A value may be changed from here on.
+    #[inline]
+    fn touch_for_change(&mut self, key: &Key<'_>) {
+        self.touched = true;
+        self.recorder.note(self.db, key.bytes, true);
     }
 
     /// Finds a live entry; an expired one is removed on the way.
@@ -280,7 +292,7 @@ impl<'k> Txn<'k> {
     }
 
     fn unlink(&mut self, key: &Key<'_>, place: Place) -> Entry {
-        self.touched = true;
+        self.touch_for_change(key);
         let space = self.space;
         let database = self.database(key.slot).expect("the entry was found in it");
         let table = &database.tables[usize::from(key.slot)];
@@ -294,7 +306,7 @@ impl<'k> Txn<'k> {
     }
 
     fn link(&mut self, key: &Key<'_>, entry: Entry) {
-        self.touched = true;
+        self.touch_for_change(key);
         let space = self.space;
         assert!(self.held.contains(space.partition_of(key.slot)), "the key's partition is not held");
         let database = space.database_or_create(self.db);
@@ -414,7 +426,7 @@ impl<'k> Txn<'k> {
     pub fn get_mut(&mut self, key: &Key<'_>) -> Option<ValueMut<'_>> {
         let place = self.find(key)?;
         self.access(&place);
-        self.touched = true;
+        self.touch_for_change(key);
         // SAFETY: see the note above `impl`: the result borrows the transaction exclusively.
         Some(match unsafe { place.entry().collection_mut() } {
             None => ValueMut::Str(StrMut::new(place)),
@@ -447,7 +459,7 @@ impl<'k> Txn<'k> {
     }
 
     fn put(&mut self, key: &Key<'_>, payload: Payload<'_>, expiry: Expiry) {
-        self.touched = true;
+        self.touch_for_change(key);
         let Some(place) = self.find(key) else {
             let expire_ms = match expiry {
                 Expiry::At(at) => Some(at),
@@ -544,7 +556,7 @@ impl<'k> Txn<'k> {
     /// Sets or clears the expiry of an existing key. True if the key exists.
     pub fn set_expire(&mut self, key: &Key<'_>, expire_ms: Option<i64>) -> bool {
         let Some(place) = self.find(key) else { return false };
-        self.touched = true;
+        self.touch_for_change(key);
         let entry = place.entry();
         let before = entry.expire_ms();
         match expire_ms {
