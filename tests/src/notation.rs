@@ -176,6 +176,7 @@ pub fn matches(expected: &Expected, reply: &Reply, folded: bool) -> bool {
         (Expected::Map(a), Reply::Map(_)) => all(a, &reply.list(), folded),
         (Expected::Set(a), Reply::Set(b)) => all(a, b, folded),
         (Expected::Push(a), Reply::Push(b)) => all(a, b, folded),
+        (Expected::Array(a), Reply::Push(b)) => folded && all(a, b, folded),
         (Expected::Unordered(a), Reply::Array(b)) => {
             in_any_order(a, b, 1, folded) || (folded && in_any_order(a, &unpaired(b), 1, folded))
         }

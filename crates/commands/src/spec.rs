@@ -53,6 +53,8 @@ pub enum ServerOp {
     Multi,
     Unwatch,
     Watch,
+    // pub/sub
+    Pubsub(PubsubOp),
     // server
     Command,
     CommandCount,
@@ -82,12 +84,33 @@ pub enum ServerOp {
     MemoryMallocStats,
     MemoryPurge,
     MemoryStats,
+    Monitor,
     Shutdown,
     SlowlogGet,
     SlowlogHelp,
     SlowlogLen,
     SlowlogReset,
     Time,
+}
+
+/// Operations on channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each variant is the command or the subcommand of PUBSUB of the same name")]
+pub enum PubsubOp {
+    Channels,
+    Help,
+    Numpat,
+    Numsub,
+    Psubscribe,
+    Publish,
+    Punsubscribe,
+    Shardchannels,
+    Shardnumsub,
+    Spublish,
+    Ssubscribe,
+    Subscribe,
+    Sunsubscribe,
+    Unsubscribe,
 }
 
 /// Set of command flags, named as `COMMAND` prints them.
@@ -136,7 +159,6 @@ bits! { Flags, FLAG_NAMES:
     ASKING = 12, "asking";
     FAST = 13, "fast";
     NO_AUTH = 14, "no_auth";
-    MAY_REPLICATE = 15, "may_replicate";
     NO_MANDATORY_KEYS = 16, "no_mandatory_keys";
     PROTECTED = 17, "protected";
     NO_ASYNC_LOADING = 18, "no_async_loading";
@@ -151,6 +173,8 @@ pub mod internal {
     use super::Flags;
     /// Runs holding every partition (FLUSHALL, KEYS, SCAN, SORT with patterns...).
     pub const ALL_PARTITIONS: Flags = Flags(1 << 28);
+    /// Counts as a write for CLIENT PAUSE WRITE, although it changes no key (PUBLISH).
+    pub const MAY_REPLICATE: Flags = Flags(1 << 29);
 }
 
 bits! { Categories, CATEGORY_NAMES:

@@ -23,6 +23,7 @@ const FAMILIES: &[Family] = &[
     Family { group: "hash", rows: specs::hash::HASH },
     Family { group: "hyperloglog", rows: specs::hyperloglog::HYPERLOGLOG },
     Family { group: "list", rows: specs::list::LIST },
+    Family { group: "pubsub", rows: specs::pubsub::PUBSUB },
     Family { group: "server", rows: specs::server::SERVER },
     Family { group: "server", rows: specs::server_keys::SERVER_KEYS },
     Family { group: "set", rows: specs::set::SET },

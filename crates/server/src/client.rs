@@ -1,6 +1,7 @@
 //! What other threads may know of a connection, and how they reach it.
 
 use crate::dispatch::blocking::ParkedCall;
+use crate::pubsub::inbox::Inbox;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -11,15 +12,11 @@ use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 pub enum Mail {
     /// Close the connection without another word.
     Kill,
-    /// The parked call was answered; these are the reply's frames.
-    Served(Vec<u8>),
     /// Give up the parked call: as if its timeout had passed, or with an error (CLIENT UNBLOCK).
     Unblock {
         /// `-UNBLOCKED` instead of the timeout's reply.
         with_error: bool,
     },
-    /// Frames to send between replies (RESP3 pushes).
-    Push(Vec<u8>),
 }
 
 /// Queue of messages to one connection's task.
@@ -72,6 +69,10 @@ pub mod flag {
     pub const NO_TOUCH: u32 = 1 << 5;
     /// Connected through a unix socket.
     pub const UNIX: u32 = 1 << 6;
+    /// Listens to channels or patterns.
+    pub const PUBSUB: u32 = 1 << 7;
+    /// Shown every call (MONITOR).
+    pub const MONITOR: u32 = 1 << 8;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.
@@ -88,6 +89,10 @@ pub struct Client {
     pub created_ms: i64,
     /// Messages to its task.
     pub mailbox: Mailbox,
+    /// What others have to send to it.
+    pub inbox: Inbox,
+    /// Channels, patterns and sharded channels it listens to.
+    pub subscriptions: [AtomicUsize; 3],
     /// CLIENT SETNAME.
     pub name: Mutex<Vec<u8>>,
     /// CLIENT SETINFO LIB-NAME.
@@ -136,6 +141,8 @@ impl Client {
             fd,
             created_ms: now_ms,
             mailbox: Mailbox::default(),
+            inbox: Inbox::default(),
+            subscriptions: Default::default(),
             name: Mutex::default(),
             lib_name: Mutex::default(),
             lib_version: Mutex::default(),
@@ -155,6 +162,11 @@ impl Client {
             commands: AtomicU64::new(0),
             parked: Mutex::default(),
         }
+    }
+
+    /// Memory of its buffers, what others have sent to it included, bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.load(Relaxed) + self.inbox.memory()
     }
 
     /// Whether a flag is set.

@@ -52,13 +52,13 @@ fn expire_slice(shared: &Shared, partition: usize, rng: fastrand::Rng) -> bool {
         let end = shared.log.append(&txn.effects);
         txn.set_log_offset(end);
     }
+    let mut delivery = crate::pubsub::Delivery::default();
     if !txn.events.is_empty() {
-        let sink = shared.events.lock().clone();
-        if let Some(sink) = sink {
-            sink.events(&txn.events);
-        }
+        let hold = if shared.log.holds_replies() { shared.log.end() } else { 0 };
+        shared.hub.notify(&mut delivery, &txn.events, hold);
     }
     txn.release();
+    delivery.wake_all();
     let counters = std::mem::take(&mut txn.counters);
     shared.stats.add(shared.stats.background(), &counters);
     for garbage in txn.garbage.drain(..) {

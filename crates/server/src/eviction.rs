@@ -1,6 +1,7 @@
 //! Making room when `maxmemory` is exceeded. <https://redis.io/docs/latest/develop/reference/eviction/>
 
 use crate::config::Values;
+use crate::pubsub::Delivery;
 use crate::shared::Shared;
 use redoubt_store::{Candidate, EvictionPolicy, Txn};
 
@@ -48,6 +49,13 @@ fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, samples
         txn.effects.clear();
         txn.set_log_offset(end);
     }
+    let mut delivery = Delivery::default();
+    if !txn.events.is_empty() {
+        let hold = if shared.log.holds_replies() { shared.log.end() } else { 0 };
+        shared.hub.notify(&mut delivery, &txn.events, hold);
+        txn.events.clear();
+    }
     txn.release();
+    delivery.wake_all();
     evicted
 }

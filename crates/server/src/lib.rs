@@ -15,6 +15,7 @@ pub mod memory;
 mod net;
 mod ops;
 pub mod process;
+pub mod pubsub;
 mod server;
 pub mod shared;
 pub mod slowlog;

@@ -63,16 +63,10 @@ pub struct Shared {
     pub(crate) reopen: Mutex<Option<tokio::sync::mpsc::UnboundedSender<crate::net::listener::Reopen>>>,
     /// Port that is really listened on.
     pub port: AtomicUsize,
-    /// Receives keyspace events, if anyone does.
-    pub events: Mutex<Option<Arc<dyn EventSink>>>,
+    /// Channels and their subscribers, MONITOR.
+    pub hub: crate::pubsub::Hub,
     /// Commands by their configured names, when `rename-command` changed some.
     pub renamed: Option<crate::dispatch::renames::Renames>,
-}
-
-/// Receives keyspace events in commit order of each key.
-pub trait EventSink: Send + Sync {
-    /// Events of one commit.
-    fn events(&self, events: &[redoubt_store::Event]);
 }
 
 /// Unix time in milliseconds.
@@ -111,7 +105,7 @@ impl Shared {
             active_expire: AtomicBool::new(true),
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
-            events: Mutex::new(None),
+            hub: crate::pubsub::Hub::default(),
             renamed,
         }
     }
@@ -124,7 +118,8 @@ impl Shared {
     /// Publishes the settings after the configuration changed.
     pub fn publish(&self, config: &Config) {
         let values = config.values();
-        self.keyspace.set_events(!values.notify_keyspace_events.is_empty());
+        self.keyspace.set_events(crate::pubsub::Hub::event_classes(&values));
+        self.hub.configure(&values);
         self.memory.limit.store(values.maxmemory, Relaxed);
         *self.values.write() = Arc::new(values);
         self.generation.fetch_add(1, Relaxed);

@@ -177,3 +177,41 @@ fn a_consumer_that_leaves_lets_held_replies_go() {
     server.shared().log.detach(&consumer);
     client.expect(":1\r\n");
 }
+
+/// The reply of a parked call and the keyspace events tell of the write as its own reply does.
+#[test]
+fn what_a_write_sets_off_waits_for_the_log_too() {
+    let (server, recorder, _) = start(true);
+    let log = &server.shared().log;
+    let mut listener = Client::new(&server);
+    listener.send("CONFIG SET notify-keyspace-events El");
+    listener.expect("+OK\r\n");
+    listener.send("SUBSCRIBE __keyevent@0__:rpush");
+    listener.expect("*3\r\n$9\r\nsubscribe\r\n$20\r\n__keyevent@0__:rpush\r\n:1\r\n");
+    let mut parked = Client::new(&server);
+    parked.send("BLPOP q 0");
+    while server.shared().stats.blocked.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        std::thread::yield_now();
+    }
+    let mut writer = Client::new(&server);
+    writer.send("RPUSH q x");
+    while recorder.commands().len() < 3 {
+        std::thread::yield_now();
+    }
+    // Messages have nothing to do with the log, but keep their places.
+    let mut publisher = Client::new(&server);
+    publisher.send("PUBLISH __keyevent@0__:rpush later");
+    publisher.expect(":1\r\n");
+    std::thread::sleep(Duration::from_millis(20));
+    for client in [&mut writer, &mut parked, &mut listener] {
+        assert!(!client.has_reply());
+    }
+    log.release(log.end());
+    writer.expect(":1\r\n");
+    parked.expect("*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
+    let event = |text: &str| {
+        format!("*3\r\n$7\r\nmessage\r\n$20\r\n__keyevent@0__:rpush\r\n${}\r\n{text}\r\n", text.len())
+    };
+    listener.expect(&event("q"));
+    listener.expect(&event("later"));
+}

@@ -27,6 +27,29 @@ pub enum Class {
     New,
 }
 
+impl Class {
+    /// All classes and their letters.
+    pub const LETTERS: [(char, Class); 11] = [
+        ('g', Class::Generic),
+        ('$', Class::String),
+        ('l', Class::List),
+        ('s', Class::Set),
+        ('h', Class::Hash),
+        ('z', Class::SortedSet),
+        ('x', Class::Expired),
+        ('e', Class::Evicted),
+        ('t', Class::Stream),
+        ('m', Class::KeyMiss),
+        ('n', Class::New),
+    ];
+
+    /// The class as a set of one, for `Keyspace::set_events`.
+    #[inline]
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
 /// Something that happened to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -9,7 +9,7 @@ use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
 use std::cell::{Cell, UnsafeCell};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// Most partitions a keyspace can have.
 pub const PARTITIONS_MAX: usize = 256;
@@ -116,8 +116,8 @@ pub struct Keyspace {
     shift: u32,
     databases: Box<[OnceLock<Database>]>,
     pub(crate) hasher: KeyHasher,
-    /// Whether transactions collect keyspace events.
-    pub(crate) events: AtomicBool,
+    /// Classes of the keyspace events that transactions collect.
+    pub(crate) events: AtomicU32,
 }
 
 impl Keyspace {
@@ -133,7 +133,7 @@ impl Keyspace {
             shift: (SLOTS / partitions).trailing_zeros(),
             databases: (0..databases).map(|_| OnceLock::new()).collect(),
             hasher: KeyHasher::new(seed),
-            events: AtomicBool::new(false),
+            events: AtomicU32::new(0),
         }
     }
 
@@ -147,9 +147,9 @@ impl Keyspace {
         self.partitions.len()
     }
 
-    /// Whether transactions collect keyspace events (`notify-keyspace-events` is not empty).
-    pub fn set_events(&self, on: bool) {
-        self.events.store(on, Relaxed);
+    /// Sets which classes of keyspace events transactions collect: a union of `Class::bit`.
+    pub fn set_events(&self, classes: u32) {
+        self.events.store(classes, Relaxed);
     }
 
     /// Hash and slot of a key.

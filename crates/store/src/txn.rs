@@ -316,6 +316,7 @@ impl<'k> Txn<'k> {
         if let Some(at) = entry.expire_ms() {
             self.note_expire(key, at, 1);
         }
+        self.event(key, Class::New, "new");
     }
 
     /// Keeps the count of expiring keys and the slot's earliest expiry.
@@ -365,6 +366,7 @@ impl<'k> Txn<'k> {
             }
             None => {
                 self.counters.misses += 1;
+                self.event(key, Class::KeyMiss, "keymiss");
                 None
             }
         }
@@ -613,9 +615,10 @@ impl<'k> Txn<'k> {
         self.event(key, class, event);
     }
 
-    /// Notes a keyspace event that changes nothing ("keymiss").
+    /// Notes a keyspace event that changes nothing ("keymiss"), if its class is listened to.
+    #[inline]
     pub fn event(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
-        if self.space.events.load(Relaxed) {
+        if self.space.events.load(Relaxed) & class.bit() != 0 {
             self.events.push(Event { db: self.db, class, name: event, key: key.bytes.into() });
         }
     }

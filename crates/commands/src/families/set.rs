@@ -51,11 +51,11 @@ fn drop_empty(ctx: &mut Context<'_>, key: &Key<'_>) {
 pub fn smove(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Done {
     let (source, destination) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
     let member = args.get(3);
-    let Some(there) = ctx.set(&source)?.map(|set| set.contains(member)) else {
+    let Some(there) = ctx.set_mut(&source)?.map(|set| set.contains(member)) else {
         reply.int(0);
         return Ok(());
     };
-    ctx.set(&destination)?;
+    ctx.set_mut(&destination)?;
     reply.int(i64::from(there));
     if !there || source.bytes == destination.bytes {
         return Ok(());
@@ -127,7 +127,7 @@ pub fn spop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
         _ => return Err(CommandError::Syntax),
     };
     let key = ctx.key(args.get(1));
-    let Some(len) = ctx.set(&key)?.map(Set::len) else {
+    let Some(len) = ctx.set_mut(&key)?.map(|set| set.len()) else {
         match count {
             None => reply.null(),
             Some(_) => reply.set(0),

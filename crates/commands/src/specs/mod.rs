@@ -6,6 +6,7 @@ pub mod generic;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
+pub mod pubsub;
 pub mod server;
 pub mod server_keys;
 pub mod set;

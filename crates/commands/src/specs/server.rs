@@ -305,6 +305,14 @@ pub const SERVER: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
     CommandSpec {
+        name: "monitor",
+        arity: 1,
+        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::LOADING).with(Flags::STALE),
+        run: Run::Server(ServerOp::Monitor),
+        doc: Doc::new("Shows every call the server runs, as it runs.", "1.0.0", "O(1)"),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "shutdown",
         arity: -1,
         flags: Flags::ADMIN

@@ -1,7 +1,8 @@
 //! Whether a command may run now: checks in Redis's order, each small and named.
 
+use crate::client::flag;
 use crate::dispatch::{Scope, Session};
-use redoubt_commands::spec::{Flags, Run, ServerOp};
+use redoubt_commands::spec::{Flags, PubsubOp, Run, ServerOp, internal};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, CommandError, Context};
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,11 +40,41 @@ impl Session {
         if self.shared.memory.limit.load(Relaxed) != 0 {
             self.admit_memory(ctx, command, scope)?;
         }
+        if self.restricted {
+            self.admit_restricted(command)?;
+        }
         if self.shared.pause.until_ms.load(Relaxed) != 0 && self.is_paused(command) {
             return Ok(Admission::Wait);
         }
         let queues = self.multi.is_some() && !controls_transaction(command, args);
         Ok(if queues { Admission::Queue } else { Admission::Run })
+    }
+
+    /// A connection with subscriptions may do little else, unless pushes can be told from replies; one that monitors
+    /// must not touch keys.
+    #[cold]
+    fn admit_restricted(&self, command: &Command) -> Result<(), CommandError> {
+        use PubsubOp::{Psubscribe, Punsubscribe, Ssubscribe, Subscribe, Sunsubscribe, Unsubscribe};
+        use ServerOp::{Ping, Pubsub, Quit, Reset};
+        let listening = match command.spec.run {
+            Run::Server(Ping | Quit | Reset) => true,
+            Run::Server(Pubsub(op)) => {
+                matches!(op, Psubscribe | Punsubscribe | Ssubscribe | Subscribe | Sunsubscribe | Unsubscribe)
+            }
+            _ => false,
+        };
+        if self.subscriptions.is_some() && !self.resp3 && !listening {
+            return Err(CommandError::owned(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                command.full_name
+            )));
+        }
+        let touches = Flags::WRITE.with(Flags::READONLY).with(internal::MAY_REPLICATE);
+        if self.client.has(flag::MONITOR) && command.spec.flags.any(touches) {
+            return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
+        }
+        Ok(())
     }
 
     /// Over `maxmemory`: evict, and refuse what needs memory if that was not enough.

@@ -3,7 +3,7 @@
 //! A call is parked under the locks of its keys. Whoever later signals one of them runs it there and then, under the
 //! same locks, before anybody else can touch the key: clients are served in the order in which they were parked.
 
-use crate::client::{Client, Mail, flag};
+use crate::client::{Client, flag};
 use crate::dispatch::{Scope, Session};
 use crate::net::output::Output;
 use crate::worker::Local;
@@ -161,7 +161,9 @@ impl Session {
         self.publish(ctx);
         call.state.store(ENDED, Release);
         call.unpark(&mut ctx.txn);
-        call.client.mailbox.post(Mail::Served(frames));
+        let log = &self.shared.log;
+        let hold = if log.holds_replies() { log.end() } else { 0 };
+        self.delivery.borrow_mut().serve(&call.client, &frames, hold);
     }
 
     /// Adds the partitions of the call's keys to those held. If one is taken, everything is released and taken anew in

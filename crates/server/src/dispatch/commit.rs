@@ -31,13 +31,20 @@ impl Session {
             txn.effects.clear();
             txn.set_log_offset(end);
         }
-        if !txn.events.is_empty() {
-            let sink = self.shared.events.lock().clone();
-            if let Some(sink) = sink {
-                sink.events(&txn.events);
-            }
-            txn.events.clear();
+        self.tell_events(ctx);
+    }
+
+    /// Hands the keyspace events to their subscribers. They tell of writes, so they wait for the log as replies do;
+    /// of a transaction that has not been appended yet, for whatever its next byte will be.
+    pub(crate) fn tell_events(&self, ctx: &mut Context<'_>) {
+        let txn = &mut ctx.txn;
+        if txn.events.is_empty() {
+            return;
         }
+        let log = &self.shared.log;
+        let hold = if log.holds_replies() { log.end() + u64::from(!txn.effects.is_empty()) } else { 0 };
+        self.shared.hub.notify(&mut self.delivery.borrow_mut(), &txn.events, hold);
+        txn.events.clear();
     }
 
     /// A reply, of a read too, must not leave before the log has released all that it could have seen.

@@ -74,6 +74,9 @@ impl Session {
         for (index, plan) in plans.iter().enumerate() {
             let step = self.run_one(&mut ctx, plan, &mut scope);
             started = self.account(&plan.args, started, &scope);
+            if self.listens {
+                self.take_inbox(scope.output);
+            }
             match step {
                 Step::Done => continue,
                 Step::Close => outcome = (plans.len(), Flow::Close),
@@ -155,7 +158,8 @@ impl Session {
             Ok(admit::Admission::Wait) => return Step::NotYet,
             Err(error) => self.refuse(ctx, &error, Some(command), scope),
         };
-        if self.mutes_reply() {
+        // Confirmations of subscriptions are pushes, not replies.
+        if self.mutes_reply() && !command.spec.flags.has(Flags::PUBSUB.with(Flags::NOSCRIPT)) {
             scope.output.buffer.truncate(position);
         }
         step
@@ -315,7 +319,7 @@ impl Session {
 
     /// Whether a command may write, for CLIENT PAUSE WRITE.
     pub(crate) fn may_write(command: &Command) -> bool {
-        command.spec.flags.any(Flags::WRITE.with(Flags::MAY_REPLICATE))
+        command.spec.flags.any(Flags::WRITE.with(internal::MAY_REPLICATE))
     }
 }
 

@@ -5,12 +5,15 @@ use crate::config::Values;
 use crate::dispatch::Scope;
 use crate::dispatch::blocking::ParkedCall;
 use crate::dispatch::transaction::{Multi, Watched};
+use crate::net::output::Output;
+use crate::pubsub::{Delivery, Subscriptions};
 use crate::shared::{Shared, unix_ms};
 use crate::slowlog::{SlowLog, without_secrets};
 use redoubt_commands::Args;
 use redoubt_commands::spec::Flags;
 use redoubt_commands::table::Command;
 use redoubt_store::Txn;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -56,6 +59,13 @@ pub(crate) struct Session {
     pub(crate) ran: Option<&'static Command>,
     /// Unix ms at which a pause that stopped this client ends.
     pub(crate) paused_until: Option<i64>,
+    pub(crate) subscriptions: Option<Subscriptions>,
+    /// Others may send to it at any time: subscriptions or MONITOR.
+    pub(crate) listens: bool,
+    /// Not every command may run: subscriptions in RESP2, or MONITOR.
+    pub(crate) restricted: bool,
+    /// Whom the running batch has sent something to.
+    pub(crate) delivery: RefCell<Delivery>,
 }
 
 impl Session {
@@ -73,6 +83,10 @@ impl Session {
             parked: None,
             ran: None,
             paused_until: None,
+            subscriptions: None,
+            listens: false,
+            restricted: false,
+            delivery: RefCell::default(),
         }
     }
 
@@ -86,8 +100,10 @@ impl Session {
         txn.effects.enable(self.shared.log.is_active());
     }
 
-    /// Hands the batch's counts to the statistics and its garbage to the background thread.
+    /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
+    /// thread.
     pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, now_ms: i64, commands: usize) {
+        self.delivery.borrow_mut().wake_all();
         self.shared.stats.add(worker, &std::mem::take(&mut txn.counters));
         for garbage in txn.garbage.drain(..) {
             // Without the background thread (the server stops) it is dropped here.
@@ -107,6 +123,10 @@ impl Session {
         if let Some(command) = self.ran.take() {
             let nanos = scope.clock.delta_as_nanos(started, now);
             self.client.last_command.store(command.id + 1, Relaxed);
+            if self.shared.hub.is_monitored() {
+                let mut delivery = self.delivery.borrow_mut();
+                self.shared.hub.show(&mut delivery, &self.client, self.db, command, args.words());
+            }
             self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started));
             if scope.values.latency_tracking {
                 self.shared.stats.took(scope.worker, command.id, nanos);
@@ -150,8 +170,11 @@ impl Session {
         self.client.db.store(db, Relaxed);
     }
 
-    pub(crate) fn set_resp3(&mut self, resp3: bool) {
+    /// Switches the protocol version. What others sent before is in the old one, and goes out first.
+    pub(crate) fn set_resp3(&mut self, resp3: bool, output: &mut Output) {
+        self.client.inbox.switch(output, resp3);
         self.resp3 = resp3;
+        self.listen();
         self.client.resp.store(if resp3 { 3 } else { 2 }, Relaxed);
     }
 
@@ -198,14 +221,30 @@ impl Session {
         }
     }
 
+    /// Puts what others have sent into the output, in the middle of a batch.
+    pub(crate) fn take_inbox(&mut self, output: &mut Output) {
+        if !self.client.inbox.is_filled() {
+            return;
+        }
+        let taken = self.client.inbox.copy(output);
+        if taken.served {
+            self.served();
+        }
+        if taken.overflown {
+            // Its task closes the connection.
+            self.client.mailbox.wake();
+        }
+    }
+
     /// Back to the state of a new connection (RESET).
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, output: &mut Output) {
+        self.leave_channels();
         self.unwatch_all();
         self.multi = None;
         self.client.set(flag::MULTI, false);
         self.client.multi.store(-1, Relaxed);
         self.select(0);
-        self.set_resp3(false);
+        self.set_resp3(false, output);
         self.reply_mode = ReplyMode::On;
         self.client.name.lock().clear();
         self.client.set(flag::NO_EVICT, false);
@@ -216,6 +255,7 @@ impl Session {
     /// The connection ends: take every trace of it out of the keyspace.
     pub(crate) fn close(mut self) {
         self.abandon_parked();
+        self.leave_channels();
         self.unwatch_all();
     }
 }

@@ -7,6 +7,7 @@
 
 use super::{Facts, Page};
 use crate::client::flag;
+use crate::pubsub::Kind;
 use redoubt_commands::table::{self, Command};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,7 +20,7 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     let (mut input, mut output, mut watching, mut watched, mut timeouts) = (0, 0, 0, 0, 0);
     for client in &facts.shared.clients {
         input = input.max(client.query_bytes.load(Relaxed) + client.query_room.load(Relaxed));
-        output = output.max(client.output_bytes.load(Relaxed));
+        output = output.max(client.output_bytes.load(Relaxed) + client.inbox.waiting_bytes());
         let keys = client.watch.load(Relaxed);
         watching += usize::from(keys > 0);
         watched += keys;
@@ -34,7 +35,8 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.field("client_recent_max_input_buffer", input);
     page.field("client_recent_max_output_buffer", output);
     page.field("blocked_clients", facts.shared.stats.blocked.load(Relaxed));
-    page.same(&["tracking_clients", "pubsub_clients"], 0);
+    page.field("tracking_clients", 0);
+    page.field("pubsub_clients", facts.shared.hub.client_count());
     page.field("watching_clients", watching);
     page.field("clients_in_timeout_table", timeouts);
     page.field("total_watched_keys", watched);
@@ -61,7 +63,9 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.same(&["evicted_clients", "evicted_scripts"], 0);
     page.field("keyspace_hits", stats.hits());
     page.field("keyspace_misses", stats.misses());
-    page.same(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"], 0);
+    page.field("pubsub_channels", facts.shared.hub.channel_count(Kind::Channel));
+    page.field("pubsub_patterns", facts.shared.hub.pattern_count());
+    page.field("pubsubshard_channels", facts.shared.hub.channel_count(Kind::Shard));
     // Nothing here forks.
     page.same(&["latest_fork_usec", "total_forks"], 0);
     page.same(&["migrate_cached_sockets", "slave_expires_tracked_keys"], 0);

@@ -5,14 +5,13 @@
 //! handed over in batches, objects are not counted).
 
 use super::{Facts, Page};
-use std::sync::atomic::Ordering::Relaxed;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 pub(super) fn memory(facts: &Facts<'_>, page: &mut Page) {
     facts.shared.memory.recalibrate();
     let (used, peak) = (facts.shared.memory.used(), facts.shared.memory.peak());
     let rss = resident_bytes();
-    let clients: usize = facts.shared.clients.iter().map(|client| client.memory.load(Relaxed)).sum();
+    let clients: usize = facts.shared.clients.iter().map(|client| client.memory_bytes()).sum();
     let startup = facts.shared.memory.startup().min(used);
     let overhead = (startup + clients as u64).min(used);
     page.bytes("used_memory", used);

@@ -57,8 +57,8 @@ pub(crate) struct Connection {
     timer: Option<Pin<Box<Sleep>>>,
     /// No further request is read: close once the output is out.
     closing: bool,
-    /// When the soft limit of the output buffer was first exceeded.
-    soft_since: Option<Instant>,
+    /// When the connection must end, unless its output falls below the soft limit before.
+    soft_until: Option<Instant>,
 }
 
 /// A parsed request: where its words stand in `spans`.
@@ -91,7 +91,7 @@ impl Connection {
             output: Output::default(),
             timer: None,
             closing: false,
-            soft_since: None,
+            soft_until: None,
         }
     }
 
@@ -188,7 +188,7 @@ impl Connection {
         if let Some(offset) = self.output.waits_for() {
             self.shared.log.wake_at(offset, &self.client);
         }
-        self.soft_since = None;
+        self.soft_until = None;
         Poll::Ready(Ok(wrote))
     }
 
@@ -202,7 +202,7 @@ impl Connection {
             if self.closing || self.session.is_waiting() || self.output.pending() >= OUTPUT_PAUSE_BYTES {
                 break;
             }
-            if !self.run_batch() || self.input.is_empty() {
+            if self.input.is_empty() || !self.run_batch() || self.input.is_empty() {
                 break;
             }
             if self.output.pending() >= FLUSH_BYTES && !self.flush_now().await {
@@ -216,9 +216,10 @@ impl Connection {
         if self.output.pending() > 0 && !self.flush_now().await {
             return false;
         }
-        self.set_timer();
         self.publish();
-        self.check_limits()
+        let within = self.check_limits();
+        self.set_timer();
+        within
     }
 
     /// One attempt to write; what does not fit stays for `poll_event`.
@@ -337,28 +338,28 @@ impl Connection {
         for mail in self.client.mailbox.take() {
             match mail {
                 Mail::Kill => return false,
-                Mail::Served(frames) => {
-                    if self.session.served() {
-                        self.output.buffer.extend_from_slice(&frames);
-                        self.hold_everything();
-                    }
-                }
                 Mail::Unblock { with_error } => {
                     let mut local = self.local.borrow_mut();
                     self.session.unblock(&mut local, with_error, &mut self.output);
                 }
-                Mail::Push(frames) => self.output.buffer.extend_from_slice(&frames),
             }
         }
-        true
+        self.read_inbox()
     }
 
-    /// A reply made by another connection's commit waits for all that was logged by now.
-    fn hold_everything(&mut self) {
-        if self.shared.log.holds_replies() {
-            let position = self.output.buffer.len();
-            self.output.hold(position, self.shared.log.end());
+    /// Takes over what others have sent. False when it was too much.
+    fn read_inbox(&mut self) -> bool {
+        if !self.client.inbox.is_filled() {
+            return true;
         }
+        let taken = self.client.inbox.take(&mut self.output);
+        if taken.served {
+            self.session.served();
+        }
+        if taken.overflown {
+            self.shared.stats.output_buffer_limit(&self.client);
+        }
+        !taken.overflown
     }
 
     /// False when the client was idle for too long.
@@ -369,26 +370,22 @@ impl Connection {
         }
         let limit = self.local.borrow().values.timeout;
         let idle = unix_ms() - self.client.active_ms.load(Relaxed);
-        limit.is_none_or(|limit| self.session.is_waiting() || idle < limit.as_millis() as i64)
+        let exempt = self.session.is_waiting() || self.client.has(flag::PUBSUB);
+        limit.is_none_or(|limit| exempt || idle < limit.as_millis() as i64)
     }
 
     fn set_timer(&mut self) {
-        let wait_ms = match self.session.wakes_at() {
-            Some(at) => (at - unix_ms()).max(0) as u64,
+        let now = Instant::now;
+        let wait = match self.session.wakes_at() {
+            Some(at) => Some(now() + Duration::from_millis((at - unix_ms()).max(0) as u64)),
+            None if self.session.is_waiting() => None,
             None => match self.local.borrow().values.timeout {
-                Some(limit) if !self.session.is_waiting() => {
-                    if self.timer.is_some() {
-                        return;
-                    }
-                    limit.as_millis() as u64
-                }
-                _ => {
-                    self.timer = None;
-                    return;
-                }
+                Some(_) if self.timer.is_some() && self.soft_until.is_none() => return,
+                limit => limit.map(|limit| now() + limit),
             },
         };
-        self.timer = Some(Box::pin(tokio::time::sleep(Duration::from_millis(wait_ms))));
+        let at = wait.into_iter().chain(self.soft_until).min();
+        self.timer = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
     /// Shows the state of the buffers to CLIENT LIST.
@@ -397,17 +394,15 @@ impl Connection {
         client.query_bytes.store(self.input.len(), Relaxed);
         client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         client.output_bytes.store(self.output.pending(), Relaxed);
-        client
-            .memory
-            .store(self.input.capacity() + self.output.buffer.capacity() + size_of::<Self>(), Relaxed);
+        client.memory.store(self.input.capacity() + self.output.memory() + size_of::<Self>(), Relaxed);
         client.set(flag::CLOSING, self.closing);
     }
 
     /// Closes clients whose buffers outgrew their limits. False when it does.
     fn check_limits(&mut self) -> bool {
         let (limit, query_limit) = {
-            let local = self.local.borrow();
-            (local.values.client_output_buffer_limit.normal, local.values.client_query_buffer_limit)
+            let values = &self.local.borrow().values;
+            (crate::pubsub::output_limit(values, &self.client), values.client_query_buffer_limit)
         };
         if self.input.len() > query_limit {
             self.shared.stats.query_buffer_limit(&self.client);
@@ -416,11 +411,13 @@ impl Connection {
         let pending = self.output.pending() as u64;
         let hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
         let soft = limit.soft_bytes != 0 && pending > limit.soft_bytes;
+        let late = soft && {
+            let patience = Duration::from_secs(limit.soft_seconds);
+            *self.soft_until.get_or_insert_with(|| Instant::now() + patience) <= Instant::now()
+        };
         if !soft {
-            self.soft_since = None;
+            self.soft_until = None;
         }
-        let since = soft.then(|| *self.soft_since.get_or_insert_with(Instant::now));
-        let late = since.is_some_and(|since| since.elapsed() >= Duration::from_secs(limit.soft_seconds));
         if hard || late {
             self.shared.stats.output_buffer_limit(&self.client);
         }

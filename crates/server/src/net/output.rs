@@ -1,42 +1,89 @@
 //! Output of one connection: one buffer, sent in one write, whose tail may have to wait for the log.
+//!
+//! Large messages that many connections receive are not copied: they stand in front of the buffer, shared.
 
+use bytes::Bytes;
 use std::collections::VecDeque;
 
 /// Buffers kept between replies are cut back to this, bytes.
 const KEPT_BYTES: usize = 64 * 1024;
 
-/// See the module's text. Positions are absolute: they count from the connection's first byte.
+/// See the module's text.
 #[derive(Default)]
 pub(crate) struct Output {
+    /// What goes out before `buffer`. Usually empty.
+    front: VecDeque<Bytes>,
     /// Unsent bytes, from `sent` on.
     pub(crate) buffer: Vec<u8>,
-    /// Bytes of `buffer` already written to the socket.
+    /// Bytes of `buffer` already written to the socket; 0 while there is a `front`.
     sent: usize,
-    /// Positions in `buffer` from which on bytes wait for a log offset; both rise.
-    holds: VecDeque<(usize, u64)>,
+    /// Place of the next byte to be sent in all that the connection ever sends.
+    next: u64,
+    /// Bytes of `front`.
+    front_bytes: usize,
+    /// Places from which on bytes wait for a log offset; both rise.
+    holds: VecDeque<(u64, u64)>,
 }
 
 impl Output {
     /// Unsent bytes.
     pub(crate) fn pending(&self) -> usize {
-        self.buffer.len() - self.sent
+        self.front_bytes + self.buffer.len() - self.sent
     }
 
-    /// What is written from `position` on waits until the log has released `offset`.
+    /// Memory it takes, bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.front_bytes + self.buffer.capacity()
+    }
+
+    /// What is written from `position` of `buffer` on waits until the log has released `offset`.
     pub(crate) fn hold(&mut self, position: usize, offset: u64) {
+        let place = self.next + (self.front_bytes + position - self.sent) as u64;
         match self.holds.back() {
             Some((_, last)) if *last >= offset => {}
-            _ => self.holds.push_back((position, offset)),
+            _ => self.holds.push_back((place, offset)),
         }
     }
 
-    /// The bytes that may be sent now.
+    /// Appends frames, leaving `frames` with memory to be used again.
+    pub(crate) fn append(&mut self, frames: &mut Vec<u8>) {
+        if self.buffer.is_empty() {
+            std::mem::swap(&mut self.buffer, frames);
+        } else {
+            self.buffer.extend_from_slice(frames);
+        }
+    }
+
+    /// Appends without copying. Positions in `buffer` noted before are void.
+    pub(crate) fn append_shared(&mut self, bytes: Bytes) {
+        if self.buffer.len() > self.sent {
+            let mut before = Bytes::from(std::mem::take(&mut self.buffer));
+            let before = before.split_off(self.sent);
+            self.front_bytes += before.len();
+            self.front.push_back(before);
+        }
+        self.buffer.clear();
+        self.sent = 0;
+        self.front_bytes += bytes.len();
+        self.front.push_back(bytes);
+    }
+
+    /// Bytes that may be sent now; not always all of them at once.
     pub(crate) fn sendable(&mut self, released: u64) -> &[u8] {
         while self.holds.front().is_some_and(|(_, offset)| *offset <= released) {
             self.holds.pop_front();
         }
-        let end = self.holds.front().map_or(self.buffer.len(), |(position, _)| *position);
-        &self.buffer[self.sent.min(end)..end]
+        let first: &[u8] = match self.front.front() {
+            Some(bytes) => bytes,
+            None => &self.buffer[self.sent..],
+        };
+        match self.holds.front() {
+            None => first,
+            Some((place, _)) => {
+                let free = usize::try_from(place.saturating_sub(self.next)).unwrap_or(usize::MAX);
+                &first[..free.min(first.len())]
+            }
+        }
     }
 
     /// The log offset that the first held byte waits for.
@@ -46,15 +93,22 @@ impl Output {
 
     /// Notes that `n` more bytes went out.
     pub(crate) fn advance(&mut self, n: usize) {
+        self.next += n as u64;
+        if let Some(first) = self.front.front_mut() {
+            self.front_bytes -= n;
+            if n == first.len() {
+                self.front.pop_front();
+            } else {
+                let _ = first.split_to(n);
+            }
+            return;
+        }
         self.sent += n;
         if self.sent == self.buffer.len() {
             self.buffer.clear();
             self.buffer.shrink_to(KEPT_BYTES);
         } else if self.sent >= KEPT_BYTES && self.sent * 2 >= self.buffer.len() {
             self.buffer.drain(..self.sent);
-            for (position, _) in &mut self.holds {
-                *position -= self.sent;
-            }
         } else {
             return;
         }
@@ -92,5 +146,31 @@ mod tests {
         output.advance(6);
         assert_eq!(output.pending(), 0);
         assert_eq!(output.waits_for(), None);
+    }
+
+    #[test]
+    fn shared_parts_keep_their_places_and_the_holds() {
+        let mut output = Output::default();
+        output.buffer.extend_from_slice(b"first|");
+        output.advance(2);
+        output.hold(6, 10);
+        output.append_shared(Bytes::from_static(b"shared|"));
+        output.buffer.extend_from_slice(b"tail");
+        output.hold(4, 20);
+        output.buffer.extend_from_slice(b"|end");
+        assert_eq!(output.pending(), 19);
+        assert_eq!(text(output.sendable(0)), "rst|");
+        output.advance(4);
+        assert_eq!(text(output.sendable(9)), "");
+        assert_eq!(text(output.sendable(10)), "shared|");
+        output.advance(3);
+        assert_eq!(text(output.sendable(10)), "red|");
+        output.advance(4);
+        assert_eq!(text(output.sendable(10)), "tail");
+        output.advance(4);
+        assert_eq!(text(output.sendable(19)), "");
+        assert_eq!(text(output.sendable(20)), "|end");
+        output.advance(4);
+        assert_eq!(output.pending(), 0);
     }
 }

@@ -108,6 +108,10 @@ impl Session {
                 step = Step::Close;
             } else {
                 client.mailbox.post(Mail::Kill);
+                // It is in no list from now on, although its own task has yet to see that.
+                if self.shared.clients.remove(&client.id).is_some() {
+                    self.shared.stats.closed(client);
+                }
             }
         }
         match (old_form, victims.len()) {
@@ -225,7 +229,9 @@ fn on_off(word: &[u8]) -> Result<bool, CommandError> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Normal,
-    /// Replicas, masters, subscribers: none can be connected yet.
+    /// With subscriptions.
+    Pubsub,
+    /// Replicas and masters: none can be connected yet.
     Other,
 }
 
@@ -233,7 +239,8 @@ impl Class {
     fn parse(word: &[u8]) -> Result<Class, CommandError> {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(Class::Normal),
-            b"replica" | b"slave" | b"master" | b"pubsub" => Ok(Class::Other),
+            b"pubsub" => Ok(Class::Pubsub),
+            b"replica" | b"slave" | b"master" => Ok(Class::Other),
             _ => {
                 let word = String::from_utf8_lossy(word);
                 Err(CommandError::owned(format!("ERR Unknown client type '{word}'")))
@@ -241,8 +248,9 @@ impl Class {
         }
     }
 
-    fn includes(self, _client: &Client) -> bool {
-        self == Class::Normal
+    fn includes(self, client: &Client) -> bool {
+        let class = if client.has(flag::PUBSUB) { Class::Pubsub } else { Class::Normal };
+        self == class
     }
 }
 
@@ -319,7 +327,9 @@ fn max_age(word: &[u8]) -> Result<i64, CommandError> {
 
 /// Flags as CLIENT LIST prints them.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 7] = [
+    const LETTERS: [(u32, char); 9] = [
+        (flag::MONITOR, 'O'),
+        (flag::PUBSUB, 'P'),
         (flag::MULTI, 'x'),
         (flag::BLOCKED, 'b'),
         (flag::DIRTY, 'd'),
@@ -340,11 +350,12 @@ fn describe(client: &Client, now_ms: i64) -> String {
         0 => "NULL",
         id => table::table().by_id(id - 1).full_name,
     };
-    let pending = client.output_bytes.load(Relaxed);
+    let pending = client.output_bytes.load(Relaxed) + client.inbox.waiting_bytes();
+    let [channels, patterns, shards] = &client.subscriptions;
     let mut line = String::with_capacity(400);
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} watch={}",
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} watch={}",
         client.id,
         client.addr,
         client.laddr,
@@ -354,6 +365,9 @@ fn describe(client: &Client, now_ms: i64) -> String {
         (now_ms - client.active_ms.load(Relaxed)).max(0) / 1000,
         flags(client),
         client.db.load(Relaxed),
+        channels.load(Relaxed),
+        patterns.load(Relaxed),
+        shards.load(Relaxed),
         client.multi.load(Relaxed),
         client.watch.load(Relaxed),
     );
@@ -362,7 +376,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         " qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={pending} rbp={pending} obl={pending} oll=0 omem={pending} tot-mem={} events={} cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         client.query_bytes.load(Relaxed),
         client.query_room.load(Relaxed),
-        client.memory.load(Relaxed),
+        client.memory_bytes(),
         if pending > 0 { "rw" } else { "r" },
         client.resp.load(Relaxed),
         text(&client.lib_name.lock()),

@@ -25,6 +25,13 @@ fn same_secret(given: &[u8], secret: &[u8]) -> bool {
 impl Session {
     pub(super) fn ping(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
         match args.len() {
+            // A RESP2 client with subscriptions must be able to tell the answer from a message.
+            1 | 2 if self.subscriptions.is_some() && !self.resp3 => {
+                let mut reply = self.reply(scope);
+                reply.array(2);
+                reply.bulk(b"pong");
+                reply.bulk(if args.len() == 2 { args.get(1) } else { b"" });
+            }
             1 => self.reply(scope).simple("PONG"),
             2 => self.reply(scope).bulk(args.get(1)),
             _ => return Err(CommandError::WrongArity("ping".into())),
@@ -118,7 +125,7 @@ impl Session {
         if let Some(name) = name {
             self.set_name(name)?;
         }
-        self.set_resp3(version == 3);
+        self.set_resp3(version == 3, scope.output);
         self.greet(scope);
         Ok(())
     }
@@ -167,7 +174,7 @@ impl Session {
         ctx: &mut Context<'_>,
         scope: &mut Scope<'_>,
     ) -> Result<(), CommandError> {
-        self.reset();
+        self.reset(scope.output);
         ctx.txn.set_db(0);
         self.reply(scope).simple("RESET");
         Ok(())

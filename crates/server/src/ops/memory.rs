@@ -5,7 +5,6 @@ use crate::info::{Allocator, ratio, resident_bytes};
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{CommandError, Context, introspect};
 use redoubt_resp::Reply;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Below this there is too little to judge, bytes.
 const DOCTOR_BYTES_MIN: u64 = 5 * 1024 * 1024;
@@ -59,7 +58,7 @@ impl Session {
             used,
             peak: memory.peak(),
             startup: memory.startup().min(used),
-            clients: self.shared.clients.iter().map(|client| client.memory.load(Relaxed) as u64).sum(),
+            clients: self.shared.clients.iter().map(|client| client.memory_bytes() as u64).sum(),
             rss: resident_bytes(),
             keys: keys.iter().map(|count| count.keys as u64).sum(),
             allocator: Allocator::read(),

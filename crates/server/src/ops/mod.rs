@@ -8,6 +8,7 @@ mod debug;
 mod info;
 mod introspect;
 mod memory;
+mod pubsub;
 mod server;
 mod slowlog;
 
@@ -102,6 +103,8 @@ impl Session {
             Op::MemoryDoctor | Op::MemoryHelp | Op::MemoryMallocStats | Op::MemoryPurge | Op::MemoryStats => {
                 done(self.memory_op(ctx, op, scope))
             }
+            Op::Monitor => done(self.monitor(ctx, scope)),
+            Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
         }

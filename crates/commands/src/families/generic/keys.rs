@@ -70,7 +70,7 @@ pub fn touch(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
 /// RENAME key newkey: replaces what had the new name. <https://redis.io/docs/latest/commands/rename/>
 pub fn rename(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
-    if !look_up(ctx, &from) {
+    if !ctx.txn.contains(&from) {
         return Err(CommandError::NoSuchKey);
     }
     if from.bytes != to.bytes {
@@ -83,7 +83,7 @@ pub fn rename(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
 /// RENAMENX key newkey: 0 when the new name is taken. <https://redis.io/docs/latest/commands/renamenx/>
 pub fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
-    if !look_up(ctx, &from) {
+    if !ctx.txn.contains(&from) {
         return Err(CommandError::NoSuchKey);
     }
     let free = from.bytes != to.bytes && !ctx.txn.contains(&to);
@@ -96,6 +96,8 @@ pub fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
 
 fn move_value(ctx: &mut Context<'_>, from: &Key<'_>, to: &Key<'_>) {
     let (value, expire_ms) = ctx.txn.take(from).expect("the caller saw the key");
+    // The key that had the name is gone, the one that comes is new: so the events tell it.
+    ctx.txn.unlink_key(to);
     ctx.txn.insert(to, value, expire_ms);
     ctx.txn.changed(from, Class::Generic, "rename_from");
     ctx.txn.changed(to, Class::Generic, "rename_to");
@@ -123,8 +125,10 @@ pub fn copy(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     let mut copied = false;
     if let Some((value, expire_ms)) = copy {
         ctx.txn.set_db(target);
+        // A key that is replaced is gone, and its name is new.
         copied = replace || !ctx.txn.contains(&to);
         if copied {
+            ctx.txn.unlink_key(&to);
             ctx.txn.insert(&to, value, expire_ms);
             ctx.txn.changed(&to, Class::Generic, "copy_to");
         }
@@ -142,7 +146,7 @@ pub fn move_key(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
         return Err(SAME_OBJECT);
     }
     let key = ctx.key(args.get(1));
-    let found = look_up(ctx, &key);
+    let found = ctx.txn.contains(&key);
     ctx.txn.set_db(target);
     let taken = ctx.txn.contains(&key);
     ctx.txn.set_db(home);
@@ -151,9 +155,11 @@ pub fn move_key(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
         return Ok(());
     }
     let (value, expire_ms) = ctx.txn.take(&key).expect("found above");
-    ctx.txn.changed(&key, Class::Generic, "move_from");
     ctx.txn.set_db(target);
     ctx.txn.insert(&key, value, expire_ms);
+    ctx.txn.set_db(home);
+    ctx.txn.changed(&key, Class::Generic, "move_from");
+    ctx.txn.set_db(target);
     ctx.txn.changed(&key, Class::Generic, "move_to");
     ctx.txn.set_db(home);
     reply.int(1);

@@ -20,7 +20,7 @@ mod tests;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::number;
-use redoubt_store::Key;
+use redoubt_store::{Class, Key};
 
 /// The word as the number of a database; the errors are those of any 32-bit integer.
 fn db_number(word: &[u8]) -> Result<i32, CommandError> {
@@ -35,8 +35,17 @@ fn db_index(ctx: &Context<'_>, number: i32) -> Result<usize, CommandError> {
     index.ok_or(CommandError::text("ERR DB index is out of range"))
 }
 
-/// Whether the key exists; counts a hit or a miss, but no access.
+/// Whether the key exists; counts a hit or a miss, but no access. A miss is an event.
 fn look_up(ctx: &mut Context<'_>, key: &Key<'_>) -> bool {
+    let found = look_up_silently(ctx, key);
+    if !found {
+        ctx.txn.event(key, Class::KeyMiss, "keymiss");
+    }
+    found
+}
+
+/// As `look_up`, without an event.
+fn look_up_silently(ctx: &mut Context<'_>, key: &Key<'_>) -> bool {
     let found = ctx.txn.contains(key);
     if found {
         ctx.txn.counters.hits += 1;

@@ -1,6 +1,6 @@
 //! OBJECT and MEMORY USAGE: what lies behind a value.
 
-use super::look_up;
+use super::look_up_silently;
 use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -16,7 +16,7 @@ pub fn object_encoding(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(2));
-    look_up(ctx, &key);
+    look_up_silently(ctx, &key);
     match ctx.txn.encoding(&key) {
         Some(name) => reply.bulk(name.as_bytes()),
         None => reply.null(),
@@ -59,7 +59,7 @@ fn answer_access(
     pick: fn(Access) -> u32,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(2));
-    look_up(ctx, &key);
+    look_up_silently(ctx, &key);
     match ctx.txn.access_of(&key) {
         None => reply.null(),
         Some(_) if !allowed => return Err(CommandError::text(refusal)),
@@ -76,7 +76,7 @@ pub fn object_refcount(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(2));
-    if look_up(ctx, &key) {
+    if look_up_silently(ctx, &key) {
         reply.int(1);
     } else {
         reply.null();

@@ -64,7 +64,7 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let (field, value) = (args.get(2), args.get(3));
-    if ctx.hash(&key)?.is_some_and(|hash| hash.contains(field)) {
+    if ctx.hash_mut(&key)?.is_some_and(|hash| hash.contains(field)) {
         reply.int(0);
         return Ok(());
     }
@@ -98,7 +98,7 @@ pub(crate) fn hincrby(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let field = args.get(2);
-    let current = match ctx.hash(&key)?.and_then(|hash| hash.get(field)) {
+    let current = match ctx.hash_mut(&key)?.and_then(|hash| hash.get(field)) {
         Some(value) => value.as_int().ok_or(CommandError::text("ERR hash value is not an integer"))?,
         None => 0,
     };
@@ -120,7 +120,7 @@ pub(crate) fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut R
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let field = args.get(2);
-    let current = match ctx.hash(&key)?.and_then(|hash| hash.get(field)) {
+    let current = match ctx.hash_mut(&key)?.and_then(|hash| hash.get(field)) {
         Some(value) => LongDouble::parse(value.as_bytes(&mut itoa::Buffer::new()))
             .ok_or(CommandError::text("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,

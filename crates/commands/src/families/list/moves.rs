@@ -64,10 +64,10 @@ fn transfer(
 ) -> Result<bool, CommandError> {
     let (source, target) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
     let limits = &ctx.settings.encoding;
-    if ctx.list(&source)?.is_none() {
+    if ctx.list_mut(&source)?.is_none() {
         return Ok(false);
     }
-    ctx.list(&target)?;
+    ctx.list_mut(&target)?;
     let Some(list) = ctx.list_mut(&source)? else { return Ok(false) };
     let Some(value) = from.peek(list) else { return Ok(false) };
     let element: SmallVec<[u8; 128]> = SmallVec::from_slice(value.as_bytes(&mut itoa::Buffer::new()));

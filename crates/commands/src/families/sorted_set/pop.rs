@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::families::members::positive_count;
 use crate::number::parse_f64;
 use redoubt_resp::Reply;
-use redoubt_store::{Class, Key, SortedSet};
+use redoubt_store::{Class, Key};
 
 /// Which end members are taken from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ fn pop(end: End, ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) 
 fn first_filled<'k>(ctx: &mut Context<'_>, words: &[&'k [u8]]) -> Result<Option<Key<'k>>, CommandError> {
     for word in words {
         let key = ctx.key(word);
-        if ctx.sorted_set(&key)?.is_some_and(|set: &SortedSet| !set.is_empty()) {
+        if ctx.sorted_set_mut(&key)?.is_some_and(|set| !set.is_empty()) {
             return Ok(Some(key));
         }
     }

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::number::{self, LongDouble};
 use redoubt_resp::Reply;
-use redoubt_store::{Class, Str, Value};
+use redoubt_store::{Class, Str, StrMut, Value};
 
 /// INCR key. <https://redis.io/docs/latest/commands/incr/>
 #[inline]
@@ -59,7 +59,7 @@ pub fn incrbyfloat(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(1));
-    let value = match ctx.string(&key)? {
+    let value = match ctx.string_mut(&key)?.as_ref().map(StrMut::get) {
         Some(Str::Int(value)) => LongDouble::from(value),
         Some(Str::Bytes(text)) => LongDouble::parse(text).ok_or(CommandError::NotAFloat)?,
         None => LongDouble::ZERO,

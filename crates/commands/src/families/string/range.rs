@@ -28,7 +28,7 @@ pub(crate) fn clamp_range(start: i64, end: i64, len: u64) -> Option<Range<usize>
 pub fn append(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args.get(1));
     let added = args.get(2);
-    let len = match ctx.string(&key)?.map(|string| string.len()) {
+    let len = match ctx.string_mut(&key)?.map(|string| string.get().len()) {
         None => {
             ctx.txn.set_string(&key, added, Expiry::Clear);
             added.len()
@@ -74,7 +74,7 @@ pub fn setrange(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
     let offset = usize::try_from(args.int(2)?).map_err(|_| CommandError::OffsetOutOfRange)?;
     let patch = args.get(3);
     let key = ctx.key(args.get(1));
-    let before = ctx.string(&key)?.map(|string| string.len());
+    let before = ctx.string_mut(&key)?.map(|string| string.get().len());
     if patch.is_empty() {
         reply.int(before.unwrap_or(0) as i64);
         return Ok(());

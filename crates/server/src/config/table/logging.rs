@@ -27,5 +27,5 @@ const ROWS: &[Setting] = &[
     Setting::new("latency-monitor-threshold", int(0, i64::MAX), "0"),
     Setting::new("latency-tracking", Kind::Bool, "yes"),
     Setting::new("latency-tracking-info-percentiles", Kind::Percentiles, "50 99 99.9"),
-    Setting::new("notify-keyspace-events", Kind::KeyspaceEvents, "").no_effect(KEYSPACE_EVENTS),
+    Setting::new("notify-keyspace-events", Kind::KeyspaceEvents, ""),
 ];
