@@ -21,6 +21,7 @@ const FAMILIES: &[Family] = &[
     Family { group: "connection", rows: specs::connection::CONNECTION },
     Family { group: "generic", rows: specs::generic::GENERIC },
     Family { group: "hash", rows: specs::hash::HASH },
+    Family { group: "hash", rows: specs::hash_fields::HASH_FIELDS },
     Family { group: "hyperloglog", rows: specs::hyperloglog::HYPERLOGLOG },
     Family { group: "list", rows: specs::list::LIST },
     Family { group: "pubsub", rows: specs::pubsub::PUBSUB },

@@ -48,8 +48,10 @@ impl Digest {
                 set.iter().for_each(|member| sum.add(Digest::of(&[b"set", member.as_bytes(&mut a)])));
             }
             ValueRef::Hash(hash) => {
-                for (field, value) in hash.iter() {
-                    sum.add(Digest::of(&[b"hash", field.as_bytes(&mut a), value.as_bytes(&mut b)]));
+                // As with keys: whether a field expires counts, not when.
+                for (field, value, at) in hash.timed_fields() {
+                    let kind: &[u8] = if at.is_some() { b"hash, expires" } else { b"hash" };
+                    sum.add(Digest::of(&[kind, field.as_bytes(&mut a), value.as_bytes(&mut b)]));
                 }
             }
             ValueRef::SortedSet(set) => {

@@ -38,6 +38,7 @@ struct Worker {
     hits: AtomicU64,
     misses: AtomicU64,
     expired: AtomicU64,
+    expired_fields: AtomicU64,
     evicted: AtomicU64,
     dirty: AtomicU64,
 }
@@ -176,8 +177,9 @@ impl Stats {
         let stats = &self.workers[worker];
         add(&stats.hits, counters.hits);
         add(&stats.misses, counters.misses);
-        if counters.dirty != 0 || counters.expired != 0 {
+        if counters.dirty != 0 || counters.expired != 0 || counters.expired_fields != 0 {
             add(&stats.expired, counters.expired);
+            add(&stats.expired_fields, counters.expired_fields);
             add(&stats.dirty, counters.dirty);
         }
     }
@@ -239,6 +241,11 @@ impl Stats {
         self.sum(|worker| worker.misses.load(Relaxed))
     }
 
+    /// `expired_subkeys`.
+    pub fn expired_fields(&self) -> u64 {
+        self.sum(|worker| worker.expired_fields.load(Relaxed))
+    }
+
     /// `expired_keys`.
     pub fn expired(&self) -> u64 {
         self.sum(|worker| worker.expired.load(Relaxed))
@@ -270,7 +277,9 @@ impl Stats {
     /// CONFIG RESETSTAT.
     pub fn reset(&self) {
         for worker in &self.workers {
-            for counter in [&worker.hits, &worker.misses, &worker.expired, &worker.evicted] {
+            for counter in
+                [&worker.hits, &worker.misses, &worker.expired, &worker.expired_fields, &worker.evicted]
+            {
                 counter.store(0, Relaxed);
             }
             for command in &worker.commands {

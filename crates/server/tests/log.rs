@@ -215,3 +215,51 @@ fn what_a_write_sets_off_waits_for_the_log_too() {
     listener.expect(&event("q"));
     listener.expect(&event("later"));
 }
+
+#[test]
+fn expiry_of_fields_is_logged_as_times_and_removals() {
+    let (server, recorder, _) = start(false);
+    let mut client = Client::new(&server);
+    for (line, reply) in [
+        ("HSET h a 1 b 2 c 3 d 4", ":4\r\n"),
+        ("HEXPIREAT h 9999999999 FIELDS 2 a nosuch", "*2\r\n:1\r\n:-2\r\n"),
+        ("HGETEX h PXAT 9999999999001 FIELDS 2 b nosuch", "*2\r\n$1\r\n2\r\n$-1\r\n"),
+        ("HINCRBYFLOAT h a 1.5", "$3\r\n2.5\r\n"),
+        ("HPERSIST h FIELDS 2 b c", "*2\r\n:1\r\n:-1\r\n"),
+        ("HSETEX h FXX KEEPTTL FIELDS 1 a 7", ":1\r\n"),
+        ("HSETEX h EXAT 9999999998 FIELDS 1 b 8", ":1\r\n"),
+        ("HGETDEL h FIELDS 2 c nosuch", "*2\r\n$1\r\n3\r\n$-1\r\n"),
+        ("HEXPIRE h 0 FIELDS 1 b", "*1\r\n:2\r\n"),
+        ("HPEXPIRE h 1 FIELDS 2 a d", "*2\r\n:1\r\n:1\r\n"),
+    ] {
+        client.send(line);
+        client.expect(reply);
+    }
+    // Nobody asks for the hash: the last fields go by themselves, and the key with them.
+    while !recorder
+        .commands()
+        .iter()
+        .any(|command| command.starts_with("HDEL h a") || command == "HDEL h d a")
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    client.send("DBSIZE");
+    client.expect(":0\r\n");
+    let commands = recorder.commands();
+    let (relative, rest) = (&commands[10], [&commands[..10], &commands[11..]].concat());
+    assert!(relative.starts_with("HPEXPIREAT h ") && relative.ends_with(" FIELDS 2 a d"), "{relative}");
+    let expected = [
+        "SELECT 0",
+        "HSET h a 1 b 2 c 3 d 4",
+        "HPEXPIREAT h 9999999999000 FIELDS 1 a",
+        "HPEXPIREAT h 9999999999001 FIELDS 1 b",
+        "HSETEX h KEEPTTL FIELDS 1 a 2.5",
+        "HPERSIST h FIELDS 1 b",
+        "HSETEX h KEEPTTL FIELDS 1 a 7",
+        "HSETEX h PXAT 9999999998000 FIELDS 1 b 8",
+        "HDEL h c",
+        "HDEL h b",
+    ];
+    assert_eq!(&rest[..10], expected);
+    assert_eq!(rest.len(), 11);
+}

@@ -94,26 +94,38 @@ impl Txn<'_> {
         }
     }
 
-    /// Removes what has expired in one held partition of every database; stops after `removals_max`.
-    /// Returns how many went and whether some may be left.
+    /// Removes what has expired in one held partition of every database, keys and fields of hashes; stops after
+    /// `removals_max`. Returns how many went and whether some may be left.
     pub fn expire_partition(&mut self, partition: usize, removals_max: usize) -> (usize, bool) {
         let mut removed = 0;
         let before = self.db();
         for db in 0..self.keyspace().databases() {
-            let Some(database) = self.database_of(db) else { continue };
-            if database.counts[partition].expires.get() == 0 {
-                continue;
-            }
             self.set_db(db);
-            for slot in self.keyspace().slots_of(partition) {
-                removed += self.expire_slot(slot);
-                if removed >= removals_max {
-                    self.set_db(before);
-                    return (removed, true);
-                }
+            removed += self.expire_keys(partition, removals_max - removed);
+            if removed < removals_max {
+                removed += self.expire_fields_of(partition, removals_max - removed);
+            }
+            if removed >= removals_max {
+                break;
             }
         }
         self.set_db(before);
-        (removed, false)
+        (removed, removed >= removals_max)
+    }
+
+    /// The keys of the current database. May go beyond `removals_max` by those of one slot.
+    fn expire_keys(&mut self, partition: usize, removals_max: usize) -> usize {
+        let database = self.database_of(self.db());
+        if database.is_none_or(|database| database.counts[partition].expires.get() == 0) {
+            return 0;
+        }
+        let mut removed = 0;
+        for slot in self.keyspace().slots_of(partition) {
+            removed += self.expire_slot(slot);
+            if removed >= removals_max {
+                break;
+            }
+        }
+        removed
     }
 }

@@ -1,6 +1,7 @@
 //! The keyspace: per database one table per hash slot, guarded by partitions, each a lock over a range of slots.
 #![allow(unsafe_code)]
 
+use crate::fields::DueHashes;
 use crate::key::{Key, KeyHasher, SLOTS};
 use crate::side::Side;
 use crate::table::{Table, prefetch};
@@ -75,12 +76,14 @@ pub(crate) struct Count {
     pub(crate) expires: Cell<usize>,
 }
 
-/// One database: a table, and the earliest expiry in it, per slot; counts per partition.
+/// One database: a table, and the earliest expiry in it, per slot; counts, and hashes whose fields expire, per
+/// partition.
 pub(crate) struct Database {
     pub(crate) tables: Box<[Table]>,
     /// Lower bound of the expiries in each slot, Unix ms; `i64::MAX` when there is none.
     pub(crate) next_expire: Box<[Cell<i64>]>,
     pub(crate) counts: Box<[Count]>,
+    pub(crate) due_hashes: Box<[Cell<DueHashes>]>,
 }
 
 // SAFETY: everything in a `Database` is touched under the lock of its slot's partition, save `Table::prefetch_*`, which
@@ -95,6 +98,7 @@ impl Database {
             tables: (0..SLOTS).map(|_| Table::new()).collect(),
             next_expire: (0..SLOTS).map(|_| Cell::new(i64::MAX)).collect(),
             counts: (0..partitions).map(|_| Count::default()).collect(),
+            due_hashes: (0..partitions).map(|_| Cell::default()).collect(),
         }
     }
 }

@@ -106,6 +106,12 @@ impl<T: Member> Buckets<T> {
     /// Bucket and slot of the member with these bytes.
     #[inline]
     fn find(&self, key: &[u8], hash: u64) -> Option<(usize, usize)> {
+        self.find_where(hash, |member| member.key() == key)
+    }
+
+    /// Bucket and slot of the member with this hash that `is` accepts.
+    #[inline]
+    fn find_where(&self, hash: u64, is: impl Fn(&T) -> bool) -> Option<(usize, usize)> {
         let mask = self.mask();
         let tag = tag_of(hash);
         let mut at = hash as usize & mask;
@@ -114,7 +120,7 @@ impl<T: Member> Buckets<T> {
             let mut candidates = bucket.candidates(tag);
             while candidates != 0 {
                 let slot = candidates.trailing_zeros() as usize / 8;
-                if bucket.slots[slot].as_ref().is_some_and(|member| member.key() == key) {
+                if bucket.slots[slot].as_ref().is_some_and(&is) {
                     return Some((at, slot));
                 }
                 candidates &= candidates - 1;
@@ -157,8 +163,8 @@ impl<T: Member> Buckets<T> {
         }
     }
 
-    fn take(&mut self, key: &[u8], hash: u64) -> Option<T> {
-        let (at, slot) = self.find(key, hash)?;
+    fn take(&mut self, hash: u64, is: impl Fn(&T) -> bool) -> Option<T> {
+        let (at, slot) = self.find_where(hash, is)?;
         let member = self.all[at].slots[slot].take();
         self.all[at].meta[slot] = 0;
         let mask = self.mask();
@@ -320,12 +326,16 @@ impl<T: Member> MemberTable<T> {
 
     /// Removes the member with these bytes.
     pub fn remove(&mut self, key: &[u8]) -> Option<T> {
-        let hash = member_hash(key);
-        let mut member = self.main.take(key, hash);
+        self.remove_where(member_hash(key), |member| member.key() == key)
+    }
+
+    /// Removes the member whose bytes have this hash and that `is` accepts. At most one may be.
+    pub fn remove_where(&mut self, hash: u64, is: impl Fn(&T) -> bool) -> Option<T> {
+        let mut member = self.main.take(hash, &is);
         if member.is_none()
             && let Some(leaving) = &mut self.leaving
         {
-            member = leaving.buckets.take(key, hash);
+            member = leaving.buckets.take(hash, &is);
         }
         let member = member?;
         self.len -= 1;

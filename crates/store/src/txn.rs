@@ -35,6 +35,8 @@ pub struct Counters {
     pub misses: u64,
     /// `expired_keys`.
     pub expired: u64,
+    /// `expired_subkeys`: fields of hashes.
+    pub expired_fields: u64,
     /// Changes to the data set (`rdb_changes_since_last_save`).
     pub dirty: u64,
 }
@@ -269,6 +271,11 @@ impl<'k> Txn<'k> {
         Some(place)
     }
 
+    /// The live entry of a key.
+    pub(crate) fn find_entry(&mut self, key: &Key<'_>) -> Option<Entry> {
+        self.find(key).map(|place| place.entry())
+    }
+
     fn expire(&mut self, key: &Key<'_>, place: Place) {
         self.detach(key, place, true);
         self.counters.expired += 1;
@@ -293,6 +300,7 @@ impl<'k> Txn<'k> {
 
     fn unlink(&mut self, key: &Key<'_>, place: Place) -> Entry {
         self.touch_for_change(key);
+        self.forget_fields(key, place.entry());
         let space = self.space;
         let database = self.database(key.slot).expect("the entry was found in it");
         let table = &database.tables[usize::from(key.slot)];
@@ -316,6 +324,7 @@ impl<'k> Txn<'k> {
         if let Some(at) = entry.expire_ms() {
             self.note_expire(key, at, 1);
         }
+        self.adopt_fields(key, entry);
         self.event(key, Class::New, "new");
     }
 
@@ -491,8 +500,11 @@ impl<'k> Txn<'k> {
         } else {
             self.clock.initial()
         };
-        let old = place.replace(Entry::new(key.bytes, payload, after, clock));
+        let new = Entry::new(key.bytes, payload, after, clock);
+        let old = place.replace(new);
         self.count_expire(key, before, after);
+        self.forget_fields(key, old);
+        self.adopt_fields(key, new);
         self.discard(old);
     }
 
@@ -610,7 +622,7 @@ impl<'k> Txn<'k> {
         }
     }
 
-    fn notify(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
+    pub(crate) fn notify(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
         self.mark_watchers(key);
         self.event(key, class, event);
     }

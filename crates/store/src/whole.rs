@@ -37,6 +37,7 @@ impl Txn<'_> {
         let removed = database.counts.iter().map(|count| count.keys.take()).sum();
         database.counts.iter().for_each(|count| count.expires.set(0));
         database.next_expire.iter().for_each(|at| at.set(i64::MAX));
+        database.due_hashes.iter().for_each(|due| drop(due.take()));
         let tables =
             database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
         self.garbage.push(Garbage::Tables(FlushedTables(tables)));
@@ -55,6 +56,7 @@ impl Txn<'_> {
         let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
         first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
         first.next_expire.iter().zip(&second.next_expire).for_each(|(x, y)| x.swap(y));
+        first.due_hashes.iter().zip(&second.due_hashes).for_each(|(x, y)| x.swap(y));
         for (x, y) in first.counts.iter().zip(&second.counts) {
             x.keys.swap(&y.keys);
             x.expires.swap(&y.expires);
@@ -99,6 +101,21 @@ impl Txn<'_> {
     /// Keys with an expiry of a database in the held partitions.
     pub fn expires(&self, db: usize) -> usize {
         self.held_count(db, |count| count.expires.get())
+    }
+
+    /// Hashes with fields that expire of a database in the held partitions (those whose fields lost their expiries
+    /// since may be among them until the time comes).
+    pub fn expiring_hashes(&self, db: usize) -> usize {
+        let Some(database) = self.space.database(db) else { return 0 };
+        self.held
+            .iter()
+            .map(|partition| {
+                let due = database.due_hashes[partition].take();
+                let count = due.len();
+                database.due_hashes[partition].set(due);
+                count
+            })
+            .sum()
     }
 
     fn is_live(&self, entry: Entry) -> bool {

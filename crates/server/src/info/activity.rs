@@ -57,7 +57,8 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("instantaneous_input_repl_kbps", "0.00");
     page.field("instantaneous_output_repl_kbps", "0.00");
     page.field("rejected_connections", stats.rejected_connections.load(Relaxed));
-    page.same(&["sync_full", "sync_partial_ok", "sync_partial_err", "expired_subkeys"], 0);
+    page.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+    page.field("expired_subkeys", stats.expired_fields());
     page.field("expired_keys", stats.expired());
     page.field("evicted_keys", stats.evicted_keys());
     page.same(&["evicted_clients", "evicted_scripts"], 0);

@@ -22,6 +22,8 @@ pub(crate) struct KeyCount {
     pub(crate) keys: usize,
     /// Those that expire.
     pub(crate) expires: usize,
+    /// Hashes with fields that expire.
+    pub(crate) expiring_hashes: usize,
 }
 
 /// Everything a section may read.

@@ -115,7 +115,10 @@ pub(super) fn cluster(_: &Facts<'_>, page: &mut Page) {
 /// `avg_ttl` is 0, as in Redis before its first sample: expiry here needs no sampling, so there is no estimate.
 pub(super) fn keyspace(facts: &Facts<'_>, page: &mut Page) {
     for (db, count) in facts.keys.iter().enumerate().filter(|(_, count)| count.keys > 0) {
-        let line = format_args!("keys={},expires={},avg_ttl=0,subexpiry=0", count.keys, count.expires);
+        let line = format_args!(
+            "keys={},expires={},avg_ttl=0,subexpiry={}",
+            count.keys, count.expires, count.expiring_hashes
+        );
         page.field(&format!("db{db}"), line);
     }
 }

@@ -26,6 +26,7 @@ impl Session {
             for (db, count) in counts.iter_mut().enumerate() {
                 count.keys += txn.len(db);
                 count.expires += txn.expires(db);
+                count.expiring_hashes += txn.expiring_hashes(db);
             }
         };
         if !holds_nothing {

@@ -19,6 +19,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "crates/server/src/net/connection.rs",
     "crates/server/src/process.rs",
     "crates/store/src/entry.rs",
+    "crates/store/src/fields.rs",
     "crates/store/src/inspect.rs",
     "crates/store/src/keyspace.rs",
     "crates/store/src/table.rs",

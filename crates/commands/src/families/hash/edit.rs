@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::number::LongDouble;
 use redoubt_resp::Reply;
+use redoubt_store::packed::PackedValue;
 use redoubt_store::{Class, EncodingLimits, Hash, Key, Value};
 use std::borrow::Cow;
 
@@ -38,14 +39,14 @@ fn set_pairs(ctx: &mut Context<'_>, args: &Args<'_>, name: &'static str) -> Resu
     Ok(added)
 }
 
-fn insert_pairs(hash: &mut Hash, pairs: &[&[u8]], limits: &EncodingLimits) -> usize {
+pub(super) fn insert_pairs(hash: &mut Hash, pairs: &[&[u8]], limits: &EncodingLimits) -> usize {
     hash.reserve(pairs.len() / 2, limits);
     pairs.chunks_exact(2).filter(|pair| hash.insert(pair[0], pair[1], limits)).count()
 }
 
 /// Runs `edit`, which leaves the hash with a field at least, on the hash at `key` or a new one.
 #[inline]
-fn change<R>(
+pub(super) fn change<R>(
     ctx: &mut Context<'_>,
     key: &Key<'_>,
     edit: impl FnOnce(&mut Hash) -> R,
@@ -64,7 +65,7 @@ pub(crate) fn hsetnx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let (field, value) = (args.get(2), args.get(3));
-    if ctx.hash_mut(&key)?.is_some_and(|hash| hash.contains(field)) {
+    if text_of(ctx, &key, field, |_| ())?.is_some() {
         reply.int(0);
         return Ok(());
     }
@@ -98,20 +99,20 @@ pub(crate) fn hincrby(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let field = args.get(2);
-    let current = match ctx.hash_mut(&key)?.and_then(|hash| hash.get(field)) {
-        Some(value) => value.as_int().ok_or(CommandError::text("ERR hash value is not an integer"))?,
+    let current = match text_of(ctx, &key, field, |value| value.as_int())? {
+        Some(value) => value.ok_or(CommandError::text("ERR hash value is not an integer"))?,
         None => 0,
     };
     let sum = current.checked_add(increment).ok_or(CommandError::Overflow)?;
     let mut digits = itoa::Buffer::new();
     let text = digits.format(sum).as_bytes();
-    change(ctx, &key, |hash| hash.insert(field, text, limits))?;
+    change(ctx, &key, |hash| hash.insert_keeping(field, text, limits))?;
     reply.int(sum);
     ctx.txn.changed(&key, Class::Hash, "hincrby");
     Ok(())
 }
 
-/// HINCRBYFLOAT key field increment; logged as an HSET of the sum.
+/// HINCRBYFLOAT key field increment; logged as the setting of the sum.
 pub(crate) fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let increment = LongDouble::parse(args.get(3)).ok_or(CommandError::NotAFloat)?;
     if matches!(increment, LongDouble::Infinite(_)) {
@@ -120,15 +121,43 @@ pub(crate) fn hincrbyfloat(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut R
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let field = args.get(2);
-    let current = match ctx.hash_mut(&key)?.and_then(|hash| hash.get(field)) {
-        Some(value) => LongDouble::parse(value.as_bytes(&mut itoa::Buffer::new()))
-            .ok_or(CommandError::text("ERR hash value is not a float"))?,
+    let parse = |value: PackedValue<'_>| LongDouble::parse(value.as_bytes(&mut itoa::Buffer::new()));
+    let current = match text_of(ctx, &key, field, parse)? {
+        Some(value) => value.ok_or(CommandError::text("ERR hash value is not a float"))?,
         None => LongDouble::ZERO,
     };
     let sum = current.checked_add(increment).ok_or(CommandError::InfiniteIncrement)?.to_text();
-    change(ctx, &key, |hash| hash.insert(field, sum.as_bytes(), limits))?;
-    reply.bulk(sum.as_bytes());
+    let sum = sum.as_bytes();
+    let expires = change(ctx, &key, |hash| {
+        hash.insert_keeping(field, sum, limits);
+        hash.expiry_of(field).flatten().is_some()
+    })?;
+    reply.bulk(sum);
     ctx.txn.changed(&key, Class::Hash, "hincrbyfloat");
-    ctx.txn.effect(&[b"HSET", args.get(1), field, sum.as_bytes()]);
+    if expires {
+        // HSET would take the expiry off.
+        ctx.txn.effect(&[b"HSETEX", key.bytes, b"KEEPTTL", b"FIELDS", b"1", field, sum]);
+    } else {
+        ctx.txn.effect(&[b"HSET", key.bytes, field, sum]);
+    }
     Ok(())
+}
+
+/// What `read` makes of the value of a field; a field that is due is taken out first.
+#[inline]
+fn text_of<R>(
+    ctx: &mut Context<'_>,
+    key: &Key<'_>,
+    field: &[u8],
+    read: impl FnOnce(PackedValue<'_>) -> R,
+) -> Result<Option<R>, CommandError> {
+    let now_ms = ctx.now_ms();
+    let Some(hash) = ctx.hash_mut(key)? else { return Ok(None) };
+    if let Some(value) = hash.get(field, now_ms) {
+        return Ok(Some(read(value)));
+    }
+    if hash.has_due(now_ms) {
+        ctx.txn.expire_fields(key, &[field]);
+    }
+    Ok(None)
 }

@@ -1,12 +1,19 @@
 //! Hash commands: <https://redis.io/docs/latest/commands/?group=hash>
 
 mod edit;
+mod expiry;
+mod lifetime;
 mod random;
 mod read;
+mod with_expiry;
 
 pub(crate) use edit::{hdel, hincrby, hincrbyfloat, hmset, hset, hsetnx};
+pub(crate) use expiry::{
+    hexpire, hexpireat, hexpiretime, hpersist, hpexpire, hpexpireat, hpexpiretime, hpttl, httl,
+};
 pub(crate) use random::hrandfield;
 pub(crate) use read::{hexists, hget, hgetall, hkeys, hlen, hmget, hscan, hstrlen, hvals};
+pub(crate) use with_expiry::{hgetdel, hgetex, hsetex};
 
 use redoubt_resp::Reply;
 use redoubt_store::packed::PackedValue;

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use hashbrown::HashSet;
 use redoubt_resp::Reply;
-use redoubt_store::Hash;
 use redoubt_store::packed::PackedValue;
+use redoubt_store::{Hash, ValueRef};
 
 /// Most fields answered with repetition (a negative count), so that no call can ask for more than memory holds.
 const REPEATED_MAX: usize = 1 << 26;
@@ -19,6 +19,11 @@ pub(crate) fn hrandfield(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(1));
+    let now_ms = ctx.now_ms();
+    // A field drawn must not be due, and all that are not must be equally likely.
+    if matches!(ctx.txn.peek(&key), Some(ValueRef::Hash(hash)) if hash.has_due(now_ms)) {
+        ctx.txn.expire_due_fields(&key, usize::MAX);
+    }
     if args.len() == 2 {
         let mut rng = ctx.rng.fork();
         match ctx.hash(&key)?.and_then(|hash| hash.random(&mut rng)) {
@@ -72,10 +77,10 @@ fn parse(args: &Args<'_>) -> Result<(i64, bool), CommandError> {
 /// Answers `wanted` different fields, all subsets being equally likely.
 fn distinct(hash: &Hash, wanted: usize, rng: &mut fastrand::Rng, writer: &mut PairWriter<'_, '_>) {
     writer.header(wanted);
-    if hash.as_packed().is_some() || wanted.saturating_mul(3) > hash.len() {
+    if hash.is_compact() || wanted.saturating_mul(3) > hash.len() {
         // One pass that takes each field with the chance that leaves exactly enough of the rest.
         let (mut needed, mut left) = (wanted, hash.len());
-        for pair in hash.iter() {
+        for pair in hash.iter(i64::MIN) {
             if rng.usize(..left) < needed {
                 writer.pair(pair);
                 needed -= 1;
