@@ -102,10 +102,25 @@ macro_rules! families {
     };
 }
 
-families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi }
+families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi geo }
 
 /// Encodings, and commands younger than 7.0.
-#[test]
-fn newer() {
-    check("newer", NEWER, Kind::Redis8);
+fn newer_family(name: &str) {
+    let templates = NEWER.iter().find(|(family, _)| *family == name).expect("the family is in the table").1;
+    check(name, templates, Kind::Redis8);
 }
+
+macro_rules! newer_families {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() { newer_family(stringify!($name)); })*
+
+        #[test]
+        fn every_newer_family_has_a_test() {
+            let tested = [$(stringify!($name)),*];
+            assert_eq!(NEWER.iter().map(|(name, _)| *name).collect::<Vec<_>>(), tested);
+        }
+    };
+}
+
+newer_families! { newer hash_fields }

@@ -34,6 +34,8 @@ pub fn keys_of(spec: &CommandSpec, args: &Args<'_>, keys: &mut KeyList) -> Resul
     }
     match spec.name {
         "sort" => sort_store(args, keys),
+        "georadius" => radius_store(args, 6, keys),
+        "georadiusbymember" => radius_store(args, 5, keys),
         "set" => set_flags(args, keys),
         "bitfield" => bitfield_flags(args, keys),
         _ => {}
@@ -96,6 +98,23 @@ fn range_end(begin: usize, last: i32, limit: i32, argc: usize) -> usize {
         return argc.saturating_sub(from_end);
     }
     begin + (argc - begin) / limit as usize - from_end
+}
+
+/// GEORADIUS's destination: the word after the last STORE or STOREDIST among the options, which is not always the
+/// first that key specs find.
+fn radius_store(args: &Args<'_>, options: usize, keys: &mut KeyList) {
+    keys.truncate(1);
+    let mut at = options;
+    while at + 1 < args.len() {
+        if args.is(at, "STORE") || args.is(at, "STOREDIST") {
+            keys.truncate(1);
+            keys.push(KeyAt { index: at + 1, flags: KeyFlags::OW.with(KeyFlags::UPDATE) });
+            at += 1;
+        } else if args.is(at, "COUNT") {
+            at += 1;
+        }
+        at += 1;
+    }
 }
 
 /// SORT's destination: the word after the last STORE among the options.

@@ -20,6 +20,7 @@ const FAMILIES: &[Family] = &[
     Family { group: "bitmap", rows: specs::bitmap::BITMAP },
     Family { group: "connection", rows: specs::connection::CONNECTION },
     Family { group: "generic", rows: specs::generic::GENERIC },
+    Family { group: "geo", rows: specs::geo::GEO },
     Family { group: "hash", rows: specs::hash::HASH },
     Family { group: "hash", rows: specs::hash_fields::HASH_FIELDS },
     Family { group: "hyperloglog", rows: specs::hyperloglog::HYPERLOGLOG },

@@ -127,7 +127,11 @@ impl<'a> Reply<'a> {
     /// A double: `,` in RESP3, a byte string in RESP2, shortest form that reads back equal.
     pub fn double(&mut self, value: f64) {
         let mut buffer = DoubleBuffer::new();
-        let text = buffer.format(value);
+        self.double_text(buffer.format(value));
+    }
+
+    /// A double given as text: `,` in RESP3, a byte string in RESP2.
+    pub fn double_text(&mut self, text: &str) {
         if self.resp3 {
             self.line(b',', text.as_bytes());
         } else {

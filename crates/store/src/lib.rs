@@ -38,5 +38,5 @@ pub use txn::{Access, Counters, Expiry, FlushedTables, Garbage, Txn};
 pub use types::hash::{Hash, TimedField};
 pub use types::list::List;
 pub use types::set::Set;
-pub use types::sorted_set::SortedSet;
+pub use types::sorted_set::{FromScore, MemberRef, SortedSet};
 pub use value::{StrMut, Value, ValueMut, ValueRef};

@@ -44,6 +44,7 @@ fn rule(call: &Call) -> Rule {
         "SCAN" | "SSCAN" => Rule::Scan,
         "HSCAN" | "ZSCAN" => Rule::ScanPairs,
         "TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME" => Rule::Time,
+        "HTTL" | "HPTTL" | "HEXPIRETIME" | "HPEXPIRETIME" => Rule::Time,
         "EXEC" => Rule::Exec,
         _ => Rule::Exact,
     }
@@ -124,6 +125,9 @@ fn same(rule: Rule, left: &Reply, right: &Reply) -> bool {
                 }
                 _ => false,
             }
+        }
+        (Rule::Time, Reply::Array(left), Reply::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(rule, left, right))
         }
         (Rule::Time, Reply::Int(left), Reply::Int(right)) => {
             *left > 0 && *right > 0 && left.abs_diff(*right) < TIME_TOLERANCE as u64

@@ -15,10 +15,12 @@ pub const FAMILIES: &[(&str, &[&[&str]])] = &[
     ("sort", &[SORT, LIST, OTHERS]),
     ("mixed", &[STRING, LIST, HASH, SET, SORTED_SET, GENERIC, EXPIRY]),
     ("multi", &[MULTI, MULTI, MIXED, GENERIC]),
+    ("geo", &[GEO, GEO_ADD, GEO_STORED, OTHERS]),
 ];
 
 /// What 7.0 lacks or prints otherwise: compared with redis 8.0 only.
-pub const NEWER: &[&[&str]] = &[ENCODINGS, MIXED, GENERIC];
+pub const NEWER: &[(&str, &[&[&str]])] =
+    &[("newer", &[ENCODINGS, MIXED, GENERIC]), ("hash_fields", &[HASH_FIELDS, HASH_FIELDS, HASH, OTHERS])];
 
 /// Keys of other types and of none, for every family.
 const OTHERS: &[&str] = &["SET {k} {v}", "RPUSH {k} {m}", "DEL {k}+", "TYPE {k}"];
@@ -280,4 +282,63 @@ const ENCODINGS: &[&str] = &[
     "ZSCORE {k} {m}",
     "ZRANGEBYSCORE {k} {b} {b} LIMIT {z} {i}",
     "BITCOUNT {k} {i}",
+];
+
+const GEO_ADD: &[&str] = &[
+    "GEOADD {k} [(NX|XX)] [CH] ({lon} {lat} {g})+",
+    "GEOADD {k} ({lon} {lat} {g})+ ({lon} {lat} {g})+",
+    "GEOADD {k} ({lon} {lat} {g})+ ({lon} {lat} {g})+",
+    "GEOADD a ({lon} {lat} {g})+ ({lon} {lat} {g})+",
+];
+
+const GEO: &[&str] = &[
+    "GEOPOS {k} {g}+",
+    "GEOHASH {k} {g}+",
+    "GEODIST {k} {g} {g} [{u}]",
+    "GEOSEARCH {k} FROMLONLAT {lon} {lat} BYRADIUS {r} {u} [(ASC|DESC)] [COUNT {i}] [WITHCOORD] [WITHDIST] [WITHHASH]",
+    "GEOSEARCH {k} FROMMEMBER {g} BYRADIUS {r} {u} [COUNT {c} [ANY]] [WITHDIST]",
+    "GEOSEARCH {k} (FROMMEMBER {g}|FROMLONLAT {lon} {lat}) BYBOX {r} {r} {u} [COUNT {c} ANY] [(ASC|DESC)] [WITHDIST]",
+    "GEOSEARCH a FROMLONLAT {lon} {lat} BYRADIUS {r} km",
+    "GEOSEARCH a FROMMEMBER {g} BYBOX {r} {r} km",
+    "GEOSEARCH {k} (FROMMEMBER {g}|FROMLONLAT {lon} {lat}|ANY|ASC)+ (BYRADIUS {r} {u}|BYBOX {r} {r} {u})+",
+    "GEOSEARCHSTORE {k} {k} (FROMMEMBER {g}|FROMLONLAT {lon} {lat}) (BYRADIUS {r} {u}|BYBOX {r} {r} {u}) [COUNT {i}] [WITHDIST]",
+    "GEORADIUS {k} {lon} {lat} {r} {u} [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT {c} [ANY]] [(ASC|DESC)] [STORE {k}]",
+    "GEORADIUS {k} {lon} {lat} {r} {u} (STORE {k}|STORE|COUNT {i})+",
+    "GEORADIUS_RO {k} {lon} {lat} {r} {u} [WITHDIST] [COUNT {c}] [STORE {k}]",
+    "GEORADIUSBYMEMBER {k} {g} {r} {u} [WITHCOORD] [WITHDIST] [COUNT {c} [ANY]] [STORE {k}]",
+    "GEORADIUSBYMEMBER_RO {k} {g} {r} {u} [WITHHASH] [(ASC|DESC)]",
+    "ZREM {k} {g}",
+];
+
+/// Distances as scores are compared in the final keyspace, as numbers: versions print them differently.
+const GEO_STORED: &[&str] = &[
+    "GEOSEARCHSTORE {k} {k} (FROMMEMBER {g}|FROMLONLAT {lon} {lat}) (BYRADIUS {r} {u}|BYBOX {r} {r} {u}) STOREDIST",
+    "GEORADIUS {k} {lon} {lat} {r} {u} [COUNT {c}] STOREDIST {k}",
+    "GEORADIUSBYMEMBER {k} {g} {r} {u} (STOREDIST {k}|STORE {k})+",
+];
+
+/// Relative times are not compared with each other: milliseconds may pass between two calls on one server only.
+const HASH_FIELDS: &[&str] = &[
+    "HEXPIRE {k} {he} [(NX|XX)] FIELDS 1 {m}",
+    "HPEXPIRE {k} {he} [(NX|XX|x)] FIELDS 2 {m} {m}",
+    "HEXPIREAT {k} {hat} [(NX|XX|GT|LT)] FIELDS 2 {m} {m}",
+    "HPEXPIREAT {k} {hms} [(NX|XX|GT|LT)] FIELDS 3 {m} {m} {m}",
+    "HPEXPIREAT {k} {hms} FIELDS {i} {m}+",
+    "HTTL {k} FIELDS 2 {m} {m}",
+    "HPTTL {k} FIELDS 2 {m} {m}",
+    "HEXPIRETIME {k} FIELDS 3 {m} {m} {m}",
+    "HPEXPIRETIME {k} FIELDS 3 {m} {m} {m}",
+    "HPEXPIRETIME {k} FIELDS {c} {m}+",
+    "HPERSIST {k} FIELDS 2 {m} {m}",
+    "HGETDEL {k} FIELDS 2 {m} {m}",
+    "HGETEX {k} FIELDS 1 {m}",
+    "HGETEX {k} [(EX {he}|PX {he}|EXAT {hat}|PXAT {hms}|PERSIST|KEEPTTL)] FIELDS 2 {m} {m}",
+    "HSETEX {k} [(FNX|FXX)] [(EX {he}|PX {he}|EXAT {hat}|PXAT {hms}|KEEPTTL)] FIELDS 1 {m} {v}",
+    "HSETEX {k} [(FNX|FXX)] [(EX {he}|PX {he}|EXAT {hat}|PXAT {hms}|KEEPTTL|x)] FIELDS 2 {m} {v} {m} {v}",
+    "HSETEX {k} (FNX|FXX|EX {he}|PXAT {hms}|KEEPTTL)+ FIELDS {c} {m} {v}",
+    "HSET {k} ({m} {v})+",
+    "HGETALL {k}",
+    "OBJECT ENCODING {k}",
+    "RENAME {k} {k}",
+    "COPY {k} {k} [REPLACE]",
 ];

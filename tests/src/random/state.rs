@@ -58,9 +58,17 @@ fn read_key(client: &mut Client, key: &[u8]) -> Result<Option<Entry>> {
         let mut groups: Vec<String> = list.chunks(group).map(|group| format!("{group:?}")).collect();
         groups.sort();
         value = format!("{kind} {groups:?}");
+    } else if kind == "zset" {
+        value = format!("{kind} {:?}", scores(&reply.list()));
     }
     let expires_ms = client.try_call(&[b"PEXPIRETIME", key])?.int();
     Ok(Some(Entry { value, expires_ms }))
+}
+
+/// Members and scores; scores as numbers, because versions print their last digits differently.
+fn scores(list: &[Reply]) -> Vec<(String, f64)> {
+    let score = |reply: &Reply| reply.text().parse().unwrap_or(f64::NAN);
+    list.chunks_exact(2).map(|pair| (format!("{:?}", pair[0]), score(&pair[1]))).collect()
 }
 
 /// The first key two states disagree on, in words.

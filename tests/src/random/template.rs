@@ -112,6 +112,14 @@ fn take(rest: &mut &str, mark: char) -> bool {
 
 /// Few keys, members and values, so that calls meet each other; numbers at the edges.
 fn word_class(name: &str) -> BoxedStrategy<Vec<u8>> {
+    match name {
+        "lon" => return coordinate(180.0, &["180", "-180", "0", "179.9999999", "181", "x"]),
+        "lat" => {
+            return coordinate(85.05112878, &["85.05112878", "-85.05112878", "0", "85.06", "80", "-66.1"]);
+        }
+        "r" => return radius(),
+        _ => {}
+    }
     // Fractions that are exact: 7.0 prints all digits of others, later versions the shortest form.
     let words: &[&str] = match name {
         "k" => &["a", "b", "c", "d"],
@@ -151,9 +159,34 @@ fn word_class(name: &str) -> BoxedStrategy<Vec<u8>> {
         "t" => &["u8", "i8", "u4", "i5", "u63", "i64", "u1", "u64", "i65"],
         "e" => &["100", "1000000", "0", "-1", "9223372036854775807", "x"],
         "ms" => &["9999999999000", "99999999999000", "1", "-5", "0"],
+        "g" => &["p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9"],
+        "u" => &["m", "km", "km", "KM", "ft", "mi", "mi", "x"],
+        "he" => &["100", "1000000", "0", "-1", "9223372036854775807", "x"],
+        "hat" => &["9999999999", "9999999998", "70368744177", "70368744178", "1", "0"],
+        "hms" => &["9999999999000", "9999999998001", "70368744177663", "70368744177664", "1", "-5"],
         "at" => &["9999999999", "99999999999", "1", "-5", "0"],
         other => panic!("no class {other} of words"),
     };
     let words: Vec<Vec<u8>> = words.iter().map(|word| word.as_bytes().to_vec()).collect();
     select(words).boxed()
+}
+
+/// Degrees: mostly within a small region, else anywhere, now and then at the edges.
+fn coordinate(most: f64, edges: &'static [&'static str]) -> BoxedStrategy<Vec<u8>> {
+    let near = (0.0..most / 30.0).prop_map(move |offset: f64| most / 5.0 + offset);
+    prop_oneof![
+        6 => near.prop_map(|degrees: f64| degrees.to_string().into_bytes()),
+        3 => (-most..most).prop_map(|degrees: f64| degrees.to_string().into_bytes()),
+        1 => select(edges).prop_map(|edge| edge.as_bytes().to_vec()),
+    ]
+    .boxed()
+}
+
+/// Lengths of every magnitude that fits the earth.
+fn radius() -> BoxedStrategy<Vec<u8>> {
+    prop_oneof![
+        9 => (0.0..7.4f64).prop_map(|exponent| format!("{:.3}", 10f64.powf(exponent)).into_bytes()),
+        1 => select(&["0", "-1", "x", "1e300"][..]).prop_map(|text| text.as_bytes().to_vec()),
+    ]
+    .boxed()
 }

@@ -3,6 +3,7 @@
 pub mod bitmap;
 pub mod connection;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod hash_fields;
 pub mod hyperloglog;

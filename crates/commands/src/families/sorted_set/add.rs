@@ -10,12 +10,12 @@ use redoubt_store::{Class, EncodingLimits, SortedSet};
 
 /// Conditions and ways of ZADD. <https://redis.io/docs/latest/commands/zadd/>
 #[derive(Clone, Copy, Default)]
-struct Options {
-    only_new: bool,
-    only_existing: bool,
+pub(crate) struct Options {
+    pub(crate) only_new: bool,
+    pub(crate) only_existing: bool,
     only_greater: bool,
     only_less: bool,
-    count_changes: bool,
+    pub(crate) count_changes: bool,
     increment: bool,
 }
 
@@ -117,8 +117,20 @@ pub fn zincrby(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
 
 fn add(ctx: &mut Context<'_>, key: &[u8], options: Options, pairs: &[&[u8]], reply: &mut Reply<'_>) -> Done {
     // Every score is proved before the first pair is applied.
-    let scores = pairs.chunks_exact(2).map(|pair| parse_f64(pair[0]).ok_or(CommandError::NotAFloat));
-    let scores = scores.collect::<Result<smallvec::SmallVec<[f64; 8]>, _>>()?;
+    let scored =
+        pairs.chunks_exact(2).map(|pair| Ok((parse_f64(pair[0]).ok_or(CommandError::NotAFloat)?, pair[1])));
+    let scored = scored.collect::<Result<smallvec::SmallVec<[(f64, &[u8]); 8]>, CommandError>>()?;
+    add_scored(ctx, key, options, &scored, reply)
+}
+
+/// Adds members, at least one, with their scores.
+pub(crate) fn add_scored(
+    ctx: &mut Context<'_>,
+    key: &[u8],
+    options: Options,
+    scored: &[(f64, &[u8])],
+    reply: &mut Reply<'_>,
+) -> Done {
     let key = ctx.key(key);
     let limits = &ctx.settings.encoding;
     if ctx.sorted_set_mut(&key)?.is_none() && options.only_existing {
@@ -130,10 +142,10 @@ fn add(ctx: &mut Context<'_>, key: &[u8], options: Options, pairs: &[&[u8]], rep
         return Ok(());
     }
     let set = ctx.sorted_set_or_create(&key)?;
-    set.prepare(scores.len(), pairs[1].len(), limits);
+    set.prepare(scored.len(), scored[0].1.len(), limits);
     let (mut added, mut changed, mut last) = (0, 0, None);
-    for (pair, score) in pairs.chunks_exact(2).zip(scores) {
-        match options.apply(set, pair[1], score, limits)? {
+    for &(score, member) in scored {
+        match options.apply(set, member, score, limits)? {
             Outcome::Refused => last = None,
             Outcome::Added(score) => (added, last) = (added + 1, Some(score)),
             Outcome::Changed(score) => (changed, last) = (changed + 1, Some(score)),

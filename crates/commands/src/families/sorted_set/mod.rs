@@ -8,6 +8,7 @@ mod range;
 mod read;
 mod remove;
 
+pub(crate) use add::{Options as AddOptions, add_scored};
 pub use add::{zadd, zincrby};
 pub use combine::{zdiff, zdiffstore, zinter, zintercard, zinterstore, zunion, zunionstore};
 pub use pop::{bzmpop, bzpopmax, bzpopmin, zmpop, zpopmax, zpopmin};
@@ -34,7 +35,7 @@ fn drop_empty(ctx: &mut Context<'_>, key: &Key<'_>) {
 }
 
 /// Puts a result at `key`, or removes the key when there is none; answers the number of members.
-fn store(
+pub(crate) fn store(
     ctx: &mut Context<'_>,
     key: &Key<'_>,
     result: SortedSet,

@@ -3,9 +3,11 @@
 //! Every range (by rank, score or member) is a range of ranks; reads, counts and removals work on those.
 
 mod bounds;
+mod from;
 mod tree;
 
 pub use bounds::{LexBound, LexRange, ScoreRange};
+pub use from::{FromScore, MemberRef};
 
 use super::dense::Dense;
 use crate::EncodingLimits;

@@ -233,6 +233,19 @@ impl Tree {
         rank + self.leaf_position(node, &before)
     }
 
+    /// Entries from the first on that does not pass `before`, which must hold for a prefix of the order.
+    pub(crate) fn walk_from(&self, before: impl Fn(f64, u32) -> bool) -> Walk<'_> {
+        let mut node = self.root;
+        for _ in 0..self.height {
+            let inner = self.inner(node);
+            node = inner.children[inner.descend(&before)];
+        }
+        let at = self.leaf_position(node, &before);
+        let leaf = self.leaf(node);
+        let (leaf, at) = if at < leaf.len as usize { (node, at) } else { (leaf.next, 0) };
+        Walk { tree: self, leaf, at, reverse: false }
+    }
+
     /// Entries of the leaf that pass `before`.
     #[inline]
     fn leaf_position(&self, leaf: u32, before: &impl Fn(f64, u32) -> bool) -> usize {
