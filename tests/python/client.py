@@ -69,3 +69,40 @@ check(client.blpop(["list"], timeout=1)[1], "2")
 check(client.blpop(["nokey"], timeout=0.05), None)
 check(client.flushall(), True)
 check(client.dbsize(), 0)
+
+with client.pubsub() as subscriber:
+    subscriber.subscribe("news")
+    subscriber.psubscribe("n*")
+    subscriber.ssubscribe("shard")
+
+    def hear(count):
+        return [subscriber.get_message(timeout=5) for _ in range(count)]
+
+    check([message["type"] for message in hear(3)], ["subscribe", "psubscribe", "ssubscribe"])
+    check(client.publish("news", "hello"), 2)
+    check(client.spublish("shard", "there"), 1)
+    check([(message["type"], message["data"]) for message in hear(2)], [("message", "hello"), ("pmessage", "hello")])
+    message = subscriber.get_sharded_message(timeout=5) if hasattr(subscriber, "cluster") else hear(1)[0]
+    check((message["type"], message["channel"], message["data"]), ("smessage", "shard", "there"))
+    check(client.pubsub_channels(), ["news"])
+    check([list(pair) for pair in client.pubsub_numsub("news", "none")], [["news", 1], ["none", 0]])
+    check(client.pubsub_numpat(), 1)
+    if protocol == 2:
+        # In RESP3 the answer is no message, which this client does not expect.
+        subscriber.ping()
+        check(hear(1)[0]["type"], "pong")
+    subscriber.unsubscribe()
+    check(hear(1)[0]["type"], "unsubscribe")
+
+    client.config_set("notify-keyspace-events", "Ex")
+    subscriber.psubscribe("__keyevent@0__:expired")
+    hear(1)
+    client.set("short", "life", px=5)
+    event = subscriber.get_message(timeout=5)
+    check((event["channel"], event["data"]), ("__keyevent@0__:expired", "short"))
+check(client.pubsub_numpat(), 0)
+
+with client.monitor() as monitor:
+    client.set("watched", 'a "quoted" value')
+    call = next(monitor.listen())
+    check((call["command"], call["db"]), ('SET watched a "quoted" value', 0))

@@ -55,3 +55,39 @@ fn redis_rs_in_resp2() {
 fn redis_rs_in_resp3() {
     use_it("resp3");
 }
+
+/// Messages to a RESP2 connection in subscriber mode.
+#[test]
+fn redis_rs_subscribes() {
+    let server = Server::ours(&[]);
+    let mut publisher = connect(&server, "resp2");
+    let mut connection = connect(&server, "resp2");
+    let mut listener = connection.as_pubsub();
+    listener.subscribe("news").unwrap();
+    listener.psubscribe("n*").unwrap();
+    assert_eq!(publisher.publish::<_, _, i64>("news", "hello").unwrap(), 2);
+    let (first, second) = (listener.get_message().unwrap(), listener.get_message().unwrap());
+    assert_eq!((first.get_channel_name(), first.from_pattern()), ("news", false));
+    assert_eq!(second.get_pattern::<String>().unwrap(), "n*");
+    assert_eq!(second.get_payload::<String>().unwrap(), "hello");
+    drop(listener);
+    // Left, the connection does what it did before.
+    assert_eq!(connection.get::<_, Option<String>>("nokey").unwrap(), None);
+}
+
+/// Messages to a RESP3 connection that goes on to work.
+#[test]
+fn redis_rs_hears_pushes() {
+    let server = Server::ours(&[]);
+    let mut publisher = connect(&server, "resp3");
+    let mut connection = connect(&server, "resp3");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    connection.set_push_sender(sender);
+    // It does not wait for the confirmation; the reply of the next call comes after it.
+    connection.subscribe_resp3("news").unwrap();
+    let _: () = connection.set("k", "v").unwrap();
+    assert_eq!(publisher.publish::<_, _, i64>("news", "hello").unwrap(), 1);
+    assert_eq!(connection.get::<_, String>("k").unwrap(), "v");
+    let kinds: Vec<redis::PushKind> = receiver.try_iter().map(|push| push.kind).collect();
+    assert_eq!(kinds, [redis::PushKind::Subscribe, redis::PushKind::Message]);
+}
