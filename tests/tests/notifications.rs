@@ -56,8 +56,7 @@ impl Observed {
             self.client.call(reset);
         }
         self.announced();
-        calls.iter().for_each(|call| self.client.send(call).unwrap());
-        calls.iter().for_each(|_| drop(self.client.read().unwrap()));
+        calls.iter().for_each(|call| drop(self.client.call(call)));
         self.announced()
     }
 }
