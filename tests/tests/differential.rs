@@ -102,7 +102,7 @@ macro_rules! families {
     };
 }
 
-families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi geo }
+families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi geo pubsub }
 
 /// Encodings, and commands younger than 7.0.
 fn newer_family(name: &str) {

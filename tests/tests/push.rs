@@ -326,6 +326,25 @@ fn waiting_messages_are_counted_as_memory() {
     drop(slow);
 }
 
+/// Those that take the most memory go, unless they asked to be spared.
+#[test]
+fn clients_are_evicted_by_memory() {
+    on_both(&[("maxmemory-clients", "4mb")], |server| {
+        let mut main = server.client();
+        let (mut spared, mut small) = (server.client(), server.client());
+        assert_eq!(spared.call(&["CLIENT", "NO-EVICT", "on"]).text(), "OK");
+        let part = format!("*2\r\n$4\r\nECHO\r\n$3000000\r\n{}", "x".repeat(2_500_000));
+        spared.send_raw(part.as_bytes()).unwrap();
+        let mut large = server.client();
+        large.send_raw(part.as_bytes()).unwrap();
+        wait_until("one is gone", || field(&mut main, "stats", "evicted_clients") == "1");
+        assert!(large.drain(Duration::from_secs(5)).unwrap().1);
+        assert_eq!(small.call(&["PING"]).text(), "PONG");
+        spared.send_raw(format!("{}\r\n", "x".repeat(500_000)).as_bytes()).unwrap();
+        assert_eq!(spared.read().unwrap().text().len(), 3_000_000);
+    });
+}
+
 /// A client parked in a blocking call hears messages meanwhile, and its reply comes.
 #[test]
 fn a_parked_client_hears_messages() {

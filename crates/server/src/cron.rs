@@ -1,4 +1,4 @@
-//! Periodic work: active expiry, memory figures. On the control thread, in slices that never hold a lock for long.
+//! Periodic work: active expiry, memory figures, `maxmemory-clients`. On the control thread, in slices that never hold a lock for long.
 
 use crate::shared::{Shared, unix_ms};
 use redoubt_store::Txn;
@@ -17,6 +17,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));
         shared.memory.recalibrate();
+        crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         shared.rates.sample(Instant::now(), || shared.totals());
         if shared.active_expire.load(Relaxed) {
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);

@@ -1,9 +1,12 @@
-//! Making room when `maxmemory` is exceeded. <https://redis.io/docs/latest/develop/reference/eviction/>
+//! Making room when `maxmemory` or `maxmemory-clients` is exceeded. <https://redis.io/docs/latest/develop/reference/eviction/>
 
+use crate::client::flag;
 use crate::config::Values;
 use crate::pubsub::Delivery;
 use crate::shared::Shared;
 use redoubt_store::{Candidate, EvictionPolicy, Txn};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Rounds of sampling without a removal before giving up.
 const FRUITLESS_ROUNDS_MAX: usize = 64;
@@ -29,6 +32,37 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
     }
     shared.stats.evicted(worker, removed as u64);
     txn.set_db(db);
+}
+
+/// Closes the clients that take the most memory until all together take no more than `limit` bytes (0: no limit), save
+/// those with CLIENT NO-EVICT.
+pub(crate) fn evict_clients(shared: &Shared, limit: u64) {
+    if limit == 0 {
+        return;
+    }
+    let mut used = 0;
+    let mut clients = Vec::new();
+    for client in &shared.clients {
+        let bytes = client.memory_bytes() as u64;
+        used += bytes;
+        if !client.has(flag::NO_EVICT) {
+            clients.push((bytes, Arc::clone(client.value())));
+        }
+    }
+    clients.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    for (bytes, client) in clients {
+        if used <= limit {
+            return;
+        }
+        tracing::warn!(
+            "closing client {} {}: it takes {bytes} bytes, maxmemory-clients",
+            client.id,
+            client.addr
+        );
+        shared.kill(&client);
+        shared.stats.evicted_clients.fetch_add(1, Relaxed);
+        used -= bytes;
+    }
 }
 
 /// Samples one partition of every database and evicts the best candidate.

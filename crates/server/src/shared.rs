@@ -125,6 +125,14 @@ impl Shared {
         self.generation.fetch_add(1, Relaxed);
     }
 
+    /// Closes a connection from outside. It is in no list from now on, although its own task has yet to see that.
+    pub fn kill(&self, client: &Client) {
+        client.mailbox.post(crate::client::Mail::Kill);
+        if self.clients.remove(&client.id).is_some() {
+            self.stats.closed(client);
+        }
+    }
+
     /// Commands run and bytes moved since the start.
     pub fn totals(&self) -> crate::info::Totals {
         let (mut net_in, mut net_out) = self.stats.closed_bytes();

@@ -56,6 +56,8 @@ pub struct Stats {
     pub query_buffer_disconnections: AtomicU64,
     /// `client_output_buffer_limit_disconnections`.
     pub output_buffer_disconnections: AtomicU64,
+    /// `evicted_clients`.
+    pub evicted_clients: AtomicU64,
     /// Malformed requests.
     pub protocol_errors: AtomicU64,
     /// Panics caught.
@@ -85,6 +87,7 @@ impl Stats {
             rejected_connections: AtomicU64::new(0),
             query_buffer_disconnections: AtomicU64::new(0),
             output_buffer_disconnections: AtomicU64::new(0),
+            evicted_clients: AtomicU64::new(0),
             protocol_errors: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             blocked: AtomicI64::new(0),

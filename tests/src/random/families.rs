@@ -16,6 +16,7 @@ pub const FAMILIES: &[(&str, &[&[&str]])] = &[
     ("mixed", &[STRING, LIST, HASH, SET, SORTED_SET, GENERIC, EXPIRY]),
     ("multi", &[MULTI, MULTI, MIXED, GENERIC]),
     ("geo", &[GEO, GEO_ADD, GEO_STORED, OTHERS]),
+    ("pubsub", &[PUBSUB, MULTI]),
 ];
 
 /// What 7.0 lacks or prints otherwise: compared with redis 8.0 only.
@@ -255,6 +256,18 @@ const SORT: &[&str] = &[
 
 const MULTI: &[&str] =
     &["MULTI", "MULTI", "EXEC", "EXEC", "DISCARD", "WATCH {k}+", "UNWATCH", "nosuch {k}", "GET"];
+
+/// Without those that answer more than once or change what else a connection may do: conversations have them.
+const PUBSUB: &[&str] = &[
+    "PUBLISH {k} {v}",
+    "SPUBLISH {k} {v}",
+    "PUBSUB CHANNELS [{p}]",
+    "PUBSUB SHARDCHANNELS [{p}]",
+    "PUBSUB NUMSUB {k}+",
+    "PUBSUB SHARDNUMSUB [{k}+]",
+    "PUBSUB NUMPAT",
+    "PING [{v}]",
+];
 
 const ENCODINGS: &[&str] = &[
     "OBJECT ENCODING {k}",

@@ -73,6 +73,8 @@ pub struct Values {
     pub client_query_buffer_limit: usize,
     pub client_output_buffer_limit: OutputLimits,
     pub proto_max_bulk_len: usize,
+    /// Bytes all clients may take together; 0: no limit.
+    pub maxmemory_clients: u64,
     /// Bytes; 0: no limit.
     pub maxmemory: u64,
     pub maxmemory_policy: &'static str,
@@ -140,6 +142,7 @@ impl Config {
             client_query_buffer_limit: self.bytes("client-query-buffer-limit"),
             client_output_buffer_limit: self.output_limits(),
             proto_max_bulk_len: self.bytes("proto-max-bulk-len"),
+            maxmemory_clients: self.share("maxmemory-clients", self.bytes("maxmemory") as u64),
             maxmemory: self.bytes("maxmemory") as u64,
             maxmemory_policy: self.choice("maxmemory-policy"),
             maxmemory_samples: self.number("maxmemory-samples"),
@@ -235,6 +238,15 @@ impl Config {
     fn bytes(&self, name: &str) -> usize {
         match self.value(name) {
             Value::Bytes(bytes) => *bytes as usize,
+            other => unreachable!("{name} is no size but {other:?}"),
+        }
+    }
+
+    /// Bytes, or a share of `whole`.
+    fn share(&self, name: &str, whole: u64) -> u64 {
+        match self.value(name) {
+            Value::Bytes(bytes) => *bytes,
+            Value::Percent(percent) => (u128::from(whole) * u128::from(*percent) / 100) as u64,
             other => unreachable!("{name} is no size but {other:?}"),
         }
     }

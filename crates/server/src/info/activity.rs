@@ -61,7 +61,8 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("expired_subkeys", stats.expired_fields());
     page.field("expired_keys", stats.expired());
     page.field("evicted_keys", stats.evicted_keys());
-    page.same(&["evicted_clients", "evicted_scripts"], 0);
+    page.field("evicted_clients", stats.evicted_clients.load(Relaxed));
+    page.field("evicted_scripts", 0);
     page.field("keyspace_hits", stats.hits());
     page.field("keyspace_misses", stats.misses());
     page.field("pubsub_channels", facts.shared.hub.channel_count(Kind::Channel));

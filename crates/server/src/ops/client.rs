@@ -107,11 +107,7 @@ impl Session {
             if client.id == own {
                 step = Step::Close;
             } else {
-                client.mailbox.post(Mail::Kill);
-                // It is in no list from now on, although its own task has yet to see that.
-                if self.shared.clients.remove(&client.id).is_some() {
-                    self.shared.stats.closed(client);
-                }
+                self.shared.kill(client);
             }
         }
         match (old_form, victims.len()) {

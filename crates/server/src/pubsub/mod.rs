@@ -249,3 +249,103 @@ pub(crate) fn output_limit(values: &Values, client: &Client) -> crate::config::O
         values.client_output_buffer_limit.normal
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::output::Output;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const NAMES: [&str; 5] = ["a", "ab", "b", "a*", "?"];
+    const KINDS: [Kind; 3] = [Kind::Channel, Kind::Pattern, Kind::Shard];
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Listen(usize, usize, usize),
+        Leave(usize, usize, usize),
+        LeaveAll(usize),
+        Publish(usize),
+        PublishShard(usize),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let what = || (0..4usize, 0..KINDS.len(), 0..NAMES.len());
+        let step = prop_oneof![
+            3 => what().prop_map(|(client, kind, name)| Step::Listen(client, kind, name)),
+            2 => what().prop_map(|(client, kind, name)| Step::Leave(client, kind, name)),
+            1 => (0..4usize).prop_map(Step::LeaveAll),
+            3 => (0..NAMES.len()).prop_map(Step::Publish),
+            1 => (0..NAMES.len()).prop_map(Step::PublishShard),
+        ];
+        proptest::collection::vec(step, 1..60)
+    }
+
+    /// Messages in what was sent to the client since the last call.
+    fn received(client: &Client) -> usize {
+        let mut output = Output::default();
+        client.inbox.take(&mut output);
+        String::from_utf8_lossy(&output.buffer).matches("message\r\n").count()
+    }
+
+    proptest! {
+        #[test]
+        fn the_registry_agrees_with_a_set_of_subscriptions(steps in steps()) {
+            let (hub, mut delivery) = (Hub::default(), Delivery::default());
+            let clients: Vec<Arc<Client>> =
+                (0..4).map(|id| Arc::new(Client::new(id, String::new(), String::new(), 0, 0))).collect();
+            let mut own: Vec<Subscriptions> = clients.iter().map(|_| Subscriptions::default()).collect();
+            let mut model: BTreeSet<(usize, usize, &str)> = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Listen(client, kind, name) => {
+                        own[client].add(&hub, KINDS[kind], NAMES[name].as_bytes(), &clients[client]);
+                        model.insert((client, kind, NAMES[name]));
+                    }
+                    Step::Leave(client, kind, name) => {
+                        own[client].remove(&hub, KINDS[kind], NAMES[name].as_bytes(), &clients[client]);
+                        model.remove(&(client, kind, NAMES[name]));
+                    }
+                    Step::LeaveAll(client) => {
+                        own[client].clear(&hub, &clients[client]);
+                        model.retain(|(other, _, _)| *other != client);
+                    }
+                    Step::Publish(name) | Step::PublishShard(name) => {
+                        let name = NAMES[name];
+                        let shard = matches!(step, Step::PublishShard(_));
+                        let fits = |kind: usize, other: &str| match KINDS[kind] {
+                            Kind::Channel => !shard && other == name,
+                            Kind::Pattern => !shard && glob::matches(other.as_bytes(), name.as_bytes()),
+                            Kind::Shard => shard && other == name,
+                        };
+                        let expected = |client: usize| {
+                            model.iter().filter(|(id, kind, other)| *id == client && fits(*kind, other)).count()
+                        };
+                        let count = if shard {
+                            hub.publish_shard(&mut delivery, name.as_bytes(), b"x")
+                        } else {
+                            hub.publish(&mut delivery, name.as_bytes(), b"x")
+                        };
+                        prop_assert_eq!(count, (0..4).map(expected).sum::<usize>());
+                        let woken: BTreeSet<u64> = delivery.wakes.iter().map(|client| client.id).collect();
+                        prop_assert_eq!(woken.len(), delivery.wakes.len());
+                        delivery.wake_all();
+                        for (id, client) in clients.iter().enumerate() {
+                            prop_assert_eq!(woken.contains(&(id as u64)), expected(id) > 0);
+                            prop_assert_eq!(received(client), expected(id));
+                        }
+                    }
+                }
+                let names = |wanted: usize| -> BTreeSet<&str> {
+                    model.iter().filter(|(_, kind, _)| *kind == wanted).map(|(_, _, name)| *name).collect()
+                };
+                prop_assert_eq!(hub.channel_count(Kind::Channel), names(0).len());
+                prop_assert_eq!(hub.pattern_count(), names(1).len());
+                prop_assert_eq!(hub.channel_count(Kind::Shard), names(2).len());
+                let listening: BTreeSet<usize> = model.iter().map(|(client, _, _)| *client).collect();
+                prop_assert_eq!(hub.client_count(), listening.len());
+                prop_assert!(own.iter().enumerate().all(|(id, own)| own.is_empty() != listening.contains(&id)));
+            }
+        }
+    }
+}

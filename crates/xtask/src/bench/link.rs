@@ -1,4 +1,4 @@
-//! A connection that fills a server: calls go out in large batches, of the replies only the lines are counted.
+//! A connection to a server under measurement: single calls, large batches to fill it, replies read one by one.
 
 use anyhow::{Result, bail};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -54,6 +54,42 @@ impl Link {
         Ok(())
     }
 
+    /// Sends encoded calls.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.get_mut().write_all(bytes)?)
+    }
+
+    /// Reads one whole reply. Its byte strings, in order, are added to `bulks`.
+    pub(super) fn reply(&mut self, bulks: &mut Vec<String>) -> Result<()> {
+        let mut left: u64 = 1;
+        while left > 0 {
+            left -= 1;
+            let line = self.line()?;
+            let count = line.get(1..).and_then(|count| count.parse::<i64>().ok()).unwrap_or(0);
+            match line.as_bytes()[0] {
+                b'*' | b'~' | b'>' => left += count.max(0) as u64,
+                b'%' => left += 2 * count.max(0) as u64,
+                b'$' if count >= 0 => {
+                    let mut value = vec![0; count as usize + 2];
+                    self.stream.read_exact(&mut value)?;
+                    value.truncate(count as usize);
+                    bulks.push(String::from_utf8_lossy(&value).into_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over bytes.
+    pub(super) fn skip(&mut self, bytes: u64) -> Result<()> {
+        let passed = std::io::copy(&mut self.stream.by_ref().take(bytes), &mut std::io::sink())?;
+        if passed < bytes {
+            bail!("the server closed the connection");
+        }
+        Ok(())
+    }
+
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
@@ -64,7 +100,8 @@ impl Link {
     }
 }
 
-fn encode(bytes: &mut Vec<u8>, words: &[&str]) {
+/// Appends a call, which is also how RESP2 writes an array of byte strings.
+pub(super) fn encode(bytes: &mut Vec<u8>, words: &[&str]) {
     bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
     for word in words {
         bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());

@@ -4,18 +4,21 @@
 //! runs on another core. Repeats are interleaved, so that a slow minute of the machine hits all alike; the tables
 //! hold medians.
 
+mod blocked;
 mod link;
 mod memory;
 mod options;
+mod push;
 mod report;
 mod server;
 mod speed;
 
-use crate::process::{cargo, find_program, run as run_program, target_dir};
+use crate::process::{cargo, find_program, output, run as run_program, target_dir};
 use anyhow::{Context, Result};
 use options::Options;
 use server::Contender;
 use std::path::PathBuf;
+use std::process::Command;
 
 pub(crate) use options::USAGE;
 
@@ -45,6 +48,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     if options.memory {
         memory::run(&options, &contenders)?;
+    }
+    if options.push || options.blocked {
+        // Here the load comes from this process.
+        let own = std::process::id().to_string();
+        output(Command::new("taskset").args(["-cp", LOAD_CORE, &own]))?;
+    }
+    if options.push {
+        push::run(&options, &contenders)?;
+    }
+    if options.blocked {
+        blocked::run(&options, &contenders)?;
     }
     Ok(())
 }

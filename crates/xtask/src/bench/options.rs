@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// What `cargo xtask help` prints for it.
 pub(crate) const USAGE: &str = "\
   bench                         speed and memory beside the peers; a Markdown table on stdout
-      --only get,set            these tests of redis-benchmark (default: all of its default run)
+      --only get,set            these tests of redis-benchmark's default run, or of streams, geo, fields and push
       --pipeline 1,16,64        requests in flight per connection
       --sizes 16,512,16384      value sizes of set and get, bytes
       --repeats 5               interleaved repeats
@@ -14,7 +14,7 @@ pub(crate) const USAGE: &str = "\
       --keys 1000000            keys to begin with, and elements of the memory shapes
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
-      --speed-only, --memory-only
+      --speed-only, --memory-only, --push-only, --blocked-only
 ";
 
 /// Chosen by the arguments.
@@ -30,6 +30,10 @@ pub(super) struct Options {
     pub(super) server: Option<PathBuf>,
     pub(super) speed: bool,
     pub(super) memory: bool,
+    /// Streams, geo, field expiry and publishing.
+    pub(super) push: bool,
+    /// Blocked clients.
+    pub(super) blocked: bool,
 }
 
 impl Options {
@@ -46,12 +50,13 @@ impl Options {
             server: None,
             speed: true,
             memory: true,
+            push: true,
+            blocked: true,
         };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
-                "--speed-only" => options.memory = false,
-                "--memory-only" => options.speed = false,
+                "--speed-only" | "--memory-only" | "--push-only" | "--blocked-only" => options.choose(name),
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -59,6 +64,13 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    fn choose(&mut self, name: &str) {
+        self.speed = name == "--speed-only";
+        self.memory = name == "--memory-only";
+        self.push = name == "--push-only";
+        self.blocked = name == "--blocked-only";
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
@@ -72,7 +84,8 @@ impl Options {
             "--peers" => self.peers = Some(words()),
             "--keys" => self.keys = value.parse::<u64>()?.max(1000),
             "--scale" => self.scale = value.parse()?,
-            "--server" => self.server = Some(value.into()),
+            // Servers run in a folder of their own.
+            "--server" => self.server = Some(std::fs::canonicalize(value)?),
             _ => bail!("no such option\n{USAGE}"),
         }
         Ok(())

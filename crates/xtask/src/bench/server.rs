@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Room for the blocked clients of `blocked`.
+const MAX_CLIENTS: &str = "12000";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A program to measure.
@@ -30,7 +32,16 @@ impl Contender {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new("taskset");
         command.args(["-c", SERVER_CORE]).arg(&self.program).args(["--port", &port.to_string()]);
-        command.args(["--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]);
+        command.args([
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--bind",
+            "127.0.0.1",
+            "--maxclients",
+            MAX_CLIENTS,
+        ]);
         command
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())

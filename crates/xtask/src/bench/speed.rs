@@ -170,7 +170,7 @@ fn prefill(server: &Running, keys: u64, size: u64) -> Result<()> {
 }
 
 /// Called bare, a known command answers or complains about its arguments.
-fn knows(server: &Running, command: &str) -> Result<bool> {
+pub(super) fn knows(server: &Running, command: &str) -> Result<bool> {
     let answer = Link::open(server.port)?.call(&[command]);
     Ok(answer.map_or_else(|error| !error.to_string().contains("unknown command"), |_| true))
 }

@@ -15,8 +15,7 @@ const ROWS: &[Setting] = &[
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
     ),
     Setting::new("proto-max-bulk-len", memory(1_048_576, I64), "536870912"),
-    Setting::new("maxmemory-clients", Kind::MemoryOrPercent, "0")
-        .no_effect("clients are not evicted yet; their own buffers are bounded by the two limits above"),
+    Setting::new("maxmemory-clients", Kind::MemoryOrPercent, "0"),
     Setting::new("tracking-table-max-keys", int(0, i64::MAX), "1000000")
         .no_effect("client tracking is not there yet"),
 ];
