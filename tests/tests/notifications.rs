@@ -3,7 +3,7 @@
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
-use redoubt_tests::random::families::FAMILIES;
+use redoubt_tests::random::families::{FAMILIES, NEWER};
 use redoubt_tests::random::template::{self, Call};
 use redoubt_tests::server::{Kind, Server};
 use redoubt_tests::{Client, Reply, words};
@@ -68,12 +68,21 @@ fn is_comparable(template: &str) -> bool {
 }
 
 #[test]
-fn events_of_random_sequences_are_those_of_the_reference() {
-    let Some(reference) = Observed::start(Kind::Redis7, "AKEmn") else { return };
+fn events_of_random_sequences_are_those_of_redis_7() {
+    same_events(FAMILIES, Kind::Redis7);
+}
+
+#[test]
+fn events_of_newer_commands_are_those_of_redis_8() {
+    same_events(NEWER, Kind::Redis8);
+}
+
+fn same_events(families: &[(&str, &[&[&str]])], kind: Kind) {
+    let Some(reference) = Observed::start(kind, "AKEmn") else { return };
     let ours = Observed::start(Kind::Ours, "AKEmn").unwrap();
     let servers = RefCell::new((ours, reference));
     let cases = std::env::var("REDOUBT_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
-    for (family, lists) in FAMILIES {
+    for (family, lists) in families {
         let templates: Vec<&str> =
             lists.concat().into_iter().filter(|template| is_comparable(template)).collect();
         let config = Config { cases, failure_persistence: None, ..Config::default() };
