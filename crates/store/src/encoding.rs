@@ -20,6 +20,10 @@ pub struct EncodingLimits {
     pub zset_listpack_entries: usize,
     /// `zset-max-listpack-value`, bytes of a member.
     pub zset_listpack_value: usize,
+    /// `stream-node-max-bytes`, bytes of a block of entries; 0 is no limit.
+    pub stream_node_bytes: usize,
+    /// `stream-node-max-entries`, entries of a block; 0 is no limit.
+    pub stream_node_entries: usize,
 }
 
 impl Default for EncodingLimits {
@@ -33,6 +37,8 @@ impl Default for EncodingLimits {
             set_listpack_value: 64,
             zset_listpack_entries: 128,
             zset_listpack_value: 64,
+            stream_node_bytes: 4096,
+            stream_node_entries: 100,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! an `i64`, the length of an embedded value (`u32`), a `Vec<u8>` or a `Collection`, by kind.
 #![allow(unsafe_code)]
 
-use crate::types::{hash::Hash, list::List, set::Set, sorted_set::SortedSet};
+use crate::types::{hash::Hash, list::List, set::Set, sorted_set::SortedSet, stream::Stream};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::{self, NonNull};
 
@@ -36,6 +36,8 @@ pub(crate) enum Collection {
     Set(Set),
     /// Sorted set.
     SortedSet(SortedSet),
+    /// Stream.
+    Stream(Stream),
 }
 
 /// A string as stored: an integer or bytes.

@@ -12,6 +12,10 @@ impl Collection {
             Collection::Hash(hash) => hash.len(),
             Collection::Set(set) => set.len(),
             Collection::SortedSet(zset) => zset.len(),
+            Collection::Stream(stream) => {
+                let pending = stream.groups().map(|group| group.pending_len());
+                stream.len() as usize + pending.sum::<usize>()
+            }
         };
         len > 64
     }
@@ -27,6 +31,7 @@ impl Entry {
                 Collection::Hash(hash) => ValueRef::Hash(hash),
                 Collection::Set(set) => ValueRef::Set(set),
                 Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
+                Collection::Stream(stream) => ValueRef::Stream(stream),
             },
         }
     }
@@ -38,6 +43,7 @@ impl Entry {
             Some(Collection::Hash(hash)) => Value::Hash(hash.clone()),
             Some(Collection::Set(set)) => Value::Set(set.clone()),
             Some(Collection::SortedSet(zset)) => Value::SortedSet(zset.clone()),
+            Some(Collection::Stream(stream)) => Value::Stream(stream.clone()),
             None => match (self.as_str().expect("a string"), self.kind()) {
                 (Str::Int(value), _) => Value::Int(value),
                 (Str::Bytes(bytes), crate::entry::Kind::Raw) => Value::Raw(bytes.to_vec()),
@@ -55,6 +61,7 @@ impl Entry {
             Some(Collection::Hash(hash)) => hash.encoding(),
             Some(Collection::Set(set)) => set.encoding(),
             Some(Collection::SortedSet(zset)) => zset.encoding(),
+            Some(Collection::Stream(_)) => "stream",
             None => match (self.as_str().expect("a string"), self.kind()) {
                 (Str::Int(_), _) => "int",
                 (Str::Bytes(bytes), crate::entry::Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => {
@@ -72,6 +79,7 @@ impl Entry {
             Some(Collection::Hash(hash)) => hash.mem_usage(),
             Some(Collection::Set(set)) => set.mem_usage(),
             Some(Collection::SortedSet(zset)) => zset.mem_usage(),
+            Some(Collection::Stream(stream)) => stream.mem_usage(),
             None if self.kind() == crate::entry::Kind::Raw => self.as_str().map_or(0, |s| s.len()),
             None => 0,
         };

@@ -135,24 +135,24 @@ fn parse_int(text: &[u8]) -> Option<i64> {
 }
 
 /// An encoded entry without its string payload.
-struct Encoded<'a> {
-    head: [u8; HEAD_MAX],
-    head_len: u8,
+pub(crate) struct Encoded<'a> {
+    pub(crate) head: [u8; HEAD_MAX],
+    pub(crate) head_len: u8,
     back: [u8; BACK_MAX],
     back_len: u8,
-    payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 impl<'a> Encoded<'a> {
     #[inline]
-    fn new(text: &'a [u8]) -> Encoded<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Encoded<'a> {
         match parse_int(text) {
             Some(value) => Encoded::int(value),
             None => Encoded::bytes(text),
         }
     }
 
-    fn int(value: i64) -> Encoded<'a> {
+    pub(crate) fn int(value: i64) -> Encoded<'a> {
         let mut head = [0u8; HEAD_MAX];
         let le = value.to_le_bytes();
         let head_len = match value {
@@ -212,7 +212,7 @@ impl<'a> Encoded<'a> {
     }
 
     #[inline]
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.head_len as usize + self.payload.len() + self.back_len as usize
     }
 
@@ -258,7 +258,7 @@ fn back_size(len: usize) -> usize {
 
 /// Bytes of head and payload, and the value, of the entry that begins `data`.
 #[inline]
-fn decode(data: &[u8]) -> (usize, PackedValue<'_>) {
+pub(crate) fn decode(data: &[u8]) -> (usize, PackedValue<'_>) {
     let tag = data[0];
     let text = |head: usize, len: usize| (head + len, PackedValue::Bytes(&data[head..head + len]));
     match tag {

@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering::Release};
 /// A client parked on a key; the server knows its concrete type.
 pub trait Waiter: Any + Send + Sync {}
 
+/// A key that parked clients wait for, and that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// Database.
+    pub db: usize,
+    /// Key.
+    pub key: Box<[u8]>,
+    /// The stream that was there has gone: clients that need it are told.
+    pub lost: bool,
+}
+
 /// Set when a WATCHed key changes.
 pub type WatchMark = Arc<AtomicBool>;
 

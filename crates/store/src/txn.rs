@@ -9,7 +9,7 @@ use crate::key::Key;
 use crate::keyspace::{Database, Keyspace, PartitionSet};
 use crate::number;
 use crate::record::Recorder;
-use crate::side::{Waiter, WatchMark};
+use crate::side::{Signal, Waiter, WatchMark};
 use crate::table::{Detached, Place};
 use crate::value::{StrMut, Value, ValueMut, ValueRef};
 use std::sync::Arc;
@@ -85,8 +85,8 @@ pub struct Txn<'k> {
     pub effects: Effects,
     /// Events of the current commit, when the keyspace collects them.
     pub events: Vec<Event>,
-    /// Keys of the current commit that parked clients wait for: (database, key).
-    pub signalled: Vec<(usize, Box<[u8]>)>,
+    /// Keys of the current commit that parked clients wait for.
+    pub signalled: Vec<Signal>,
     /// Values removed lazily: to be dropped by whoever drains this.
     pub garbage: Vec<Garbage>,
     /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
@@ -301,6 +301,7 @@ impl<'k> Txn<'k> {
     fn unlink(&mut self, key: &Key<'_>, place: Place) -> Entry {
         self.touch_for_change(key);
         self.forget_fields(key, place.entry());
+        self.signal_lost(key, place.entry());
         let space = self.space;
         let database = self.database(key.slot).expect("the entry was found in it");
         let table = &database.tables[usize::from(key.slot)];
@@ -358,6 +359,7 @@ impl<'k> Txn<'k> {
                 Collection::Hash(hash) => ValueRef::Hash(hash),
                 Collection::Set(set) => ValueRef::Set(set),
                 Collection::SortedSet(zset) => ValueRef::SortedSet(zset),
+                Collection::Stream(stream) => ValueRef::Stream(stream),
             },
         }
     }
@@ -445,6 +447,7 @@ impl<'k> Txn<'k> {
             Some(Collection::Hash(hash)) => ValueMut::Hash(hash),
             Some(Collection::Set(set)) => ValueMut::Set(set),
             Some(Collection::SortedSet(zset)) => ValueMut::SortedSet(zset),
+            Some(Collection::Stream(stream)) => ValueMut::Stream(stream),
         })
     }
 
@@ -459,10 +462,10 @@ impl<'k> Txn<'k> {
         self.put(key, payload, expiry);
     }
 
-    /// Sets a value of any type, replacing what was there. A list or sorted set wakes clients parked on the key.
+    /// Sets a value of any type, replacing what was there. A list, sorted set or stream wakes clients parked on the key.
     pub fn insert(&mut self, key: &Key<'_>, mut value: Value, expire_ms: Option<i64>) {
         let expiry = expire_ms.map_or(Expiry::Clear, Expiry::At);
-        let wakes = matches!(value, Value::List(_) | Value::SortedSet(_));
+        let wakes = matches!(value, Value::List(_) | Value::SortedSet(_) | Value::Stream(_));
         self.put(key, value.payload(), expiry);
         if wakes {
             self.signal(key);
@@ -500,6 +503,7 @@ impl<'k> Txn<'k> {
         } else {
             self.clock.initial()
         };
+        self.signal_lost(key, entry);
         let new = Entry::new(key.bytes, payload, after, clock);
         let old = place.replace(new);
         self.count_expire(key, before, after);
@@ -545,7 +549,8 @@ impl<'k> Txn<'k> {
             Some(ValueRef::Hash(hash)) => hash.is_empty(),
             Some(ValueRef::Set(set)) => set.is_empty(),
             Some(ValueRef::SortedSet(zset)) => zset.is_empty(),
-            Some(ValueRef::Str(_)) | None => false,
+            // A stream may be empty.
+            Some(ValueRef::Str(_) | ValueRef::Stream(_)) | None => false,
         };
         empty && self.remove(key)
     }
@@ -637,11 +642,23 @@ impl<'k> Txn<'k> {
 
     /// Tells that clients parked on the key may go on.
     pub fn signal(&mut self, key: &Key<'_>) {
+        self.signal_as(key, false);
+    }
+
+    fn signal_as(&mut self, key: &Key<'_>, lost: bool) {
         let partition = self.space.partition_of(key.slot);
         // SAFETY: the partition is held (the key was just written), and the reference ends here.
         let side = unsafe { self.space.side(partition) };
         if side.has_waiters() && side.is_waited_for(self.db, key.bytes) {
-            self.signalled.push((self.db, key.bytes.into()));
+            self.signalled.push(Signal { db: self.db, key: key.bytes.into(), lost });
+        }
+    }
+
+    /// A stream goes away: clients that read it on behalf of a group wait in vain.
+    fn signal_lost(&mut self, key: &Key<'_>, entry: Entry) {
+        // SAFETY: see the note above `impl`.
+        if matches!(unsafe { entry.collection() }, Some(Collection::Stream(_))) {
+            self.signal_as(key, true);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload, Str};
 use crate::table::Place;
-use crate::types::{hash::Hash, list::List, set::Set, sorted_set::SortedSet};
+use crate::types::{hash::Hash, list::List, set::Set, sorted_set::SortedSet, stream::Stream};
 use std::marker::PhantomData;
 
 /// A value outside the keyspace.
@@ -22,6 +22,8 @@ pub enum Value {
     Set(Set),
     /// A sorted set.
     SortedSet(SortedSet),
+    /// A stream.
+    Stream(Stream),
 }
 
 /// A value for reading.
@@ -33,6 +35,7 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     Set(&'a Set),
     SortedSet(&'a SortedSet),
+    Stream(&'a Stream),
 }
 
 /// A value for change.
@@ -43,6 +46,7 @@ pub enum ValueMut<'a> {
     Hash(&'a mut Hash),
     Set(&'a mut Set),
     SortedSet(&'a mut SortedSet),
+    Stream(&'a mut Stream),
 }
 
 impl<'a> ValueMut<'a> {
@@ -64,6 +68,7 @@ impl ValueRef<'_> {
             ValueRef::Hash(_) => "hash",
             ValueRef::Set(_) => "set",
             ValueRef::SortedSet(_) => "zset",
+            ValueRef::Stream(_) => "stream",
         }
     }
 }
@@ -81,6 +86,7 @@ impl Value {
             Value::Hash(hash) => Payload::Collection(Collection::Hash(std::mem::take(hash))),
             Value::Set(set) => Payload::Collection(Collection::Set(std::mem::take(set))),
             Value::SortedSet(zset) => Payload::Collection(Collection::SortedSet(std::mem::take(zset))),
+            Value::Stream(stream) => Payload::Collection(Collection::Stream(std::mem::take(stream))),
         }
     }
 
@@ -93,6 +99,7 @@ impl Value {
             Payload::Collection(Collection::Hash(hash)) => Value::Hash(hash),
             Payload::Collection(Collection::Set(set)) => Value::Set(set),
             Payload::Collection(Collection::SortedSet(zset)) => Value::SortedSet(zset),
+            Payload::Collection(Collection::Stream(stream)) => Value::Stream(stream),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What a transaction does to whole databases: flush, swap, count, walk, scan.
 #![allow(unsafe_code)]
 
-use crate::entry::Entry;
+use crate::entry::{Collection, Entry};
+use crate::side::Signal;
 use crate::txn::{FlushedTables, Garbage, Txn};
 use crate::value::ValueRef;
 
@@ -32,6 +33,7 @@ impl Txn<'_> {
     pub fn flush(&mut self, db: usize) -> usize {
         self.assert_all_held();
         self.mark_watched(db, None);
+        self.signal_lost_streams(db);
         let Some(database) = self.space.database(db) else { return 0 };
         self.touched = true;
         let removed = database.counts.iter().map(|count| count.keys.take()).sum();
@@ -52,6 +54,8 @@ impl Txn<'_> {
         }
         self.mark_watched(a, Some(b));
         self.mark_watched(b, Some(a));
+        self.signal_lost_streams(a);
+        self.signal_lost_streams(b);
         self.touched = true;
         let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
         first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
@@ -72,7 +76,24 @@ impl Txn<'_> {
             for name in unsafe { self.space.side(partition) }.waited(db) {
                 let key = self.space.key(&name);
                 if self.find_raw(&key).is_some() {
-                    self.signalled.push((db, name));
+                    self.signalled.push(Signal { db, key: name, lost: false });
+                }
+            }
+        }
+        self.db = before;
+    }
+
+    /// Tells clients that wait for streams of a database that these are about to go.
+    fn signal_lost_streams(&mut self, db: usize) {
+        let before = self.set_db(db);
+        for partition in self.held.iter() {
+            // SAFETY: the partition is held; the list is a copy.
+            for name in unsafe { self.space.side(partition) }.waited(db) {
+                let place = self.find_raw(&self.space.key(&name));
+                // SAFETY: as above; no mutable reference lives.
+                let value = place.and_then(|place| unsafe { place.entry().collection() });
+                if matches!(value, Some(Collection::Stream(_))) {
+                    self.signalled.push(Signal { db, key: name, lost: true });
                 }
             }
         }

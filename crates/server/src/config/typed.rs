@@ -201,6 +201,8 @@ impl Config {
                 set_listpack_value: self.number("set-max-listpack-value"),
                 zset_listpack_entries: self.number("zset-max-listpack-entries"),
                 zset_listpack_value: self.bytes("zset-max-listpack-value"),
+                stream_node_bytes: self.bytes("stream-node-max-bytes"),
+                stream_node_entries: self.number("stream-node-max-entries"),
             },
             hll_sparse_bytes_max: self.bytes("hll-sparse-max-bytes"),
             lazy_user_del: self.flag("lazyfree-lazy-user-del"),

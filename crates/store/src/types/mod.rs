@@ -9,3 +9,4 @@ mod intset;
 pub mod list;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;

@@ -18,8 +18,8 @@ const ROWS: &[Setting] = &[
     Setting::new("zset-max-listpack-entries", int(0, i64::MAX), "128").aliases(&["zset-max-ziplist-entries"]),
     Setting::new("zset-max-listpack-value", memory(0, I64), "64").aliases(&["zset-max-ziplist-value"]),
     Setting::new("hll-sparse-max-bytes", memory(0, I64), "3000"),
-    Setting::new("stream-node-max-bytes", memory(0, I64), "4096").no_effect(STREAMS),
-    Setting::new("stream-node-max-entries", int(0, i64::MAX), "100").no_effect(STREAMS),
+    Setting::new("stream-node-max-bytes", memory(0, I64), "4096"),
+    Setting::new("stream-node-max-entries", int(0, i64::MAX), "100"),
     Setting::new("locale-collate", Kind::Text, "")
         .no_effect("SORT ALPHA compares bytes, whatever the locale"),
     Setting::new("sanitize-dump-payload", Kind::Choice(&["no", "yes", "clients"]), "no")

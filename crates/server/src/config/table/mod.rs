@@ -152,7 +152,6 @@ const CLUSTER: &str = "kept for cluster mode, which is not there yet";
 const TLS: &str = "kept for TLS, which is not there yet";
 const SCRIPTING: &str = "kept for scripting, which is not there yet";
 const ACL: &str = "kept for access control lists, which are not there yet";
-const STREAMS: &str = "kept for streams, which are not there yet";
 const DEFRAG: &str = "memory is not defragmented in the background";
 const CPU_LISTS: &str = "threads are placed by the operating system; use taskset or a cpuset";
 const TITLE: &str = "the process keeps its command line as title";

@@ -12,6 +12,8 @@ const LIMITS: EncodingLimits = EncodingLimits {
     set_listpack_value: 64,
     zset_listpack_entries: 8,
     zset_listpack_value: 16,
+    stream_node_bytes: 4096,
+    stream_node_entries: 100,
 };
 
 type Model = Vec<(f64, Vec<u8>)>;
