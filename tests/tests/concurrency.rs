@@ -302,3 +302,69 @@ fn a_refused_exec_in_a_pipeline_forgets_its_watched_keys() {
         assert_eq!(replies[8], strings(&["v"]));
     });
 }
+
+#[test]
+fn every_reader_of_a_stream_gets_an_entry_and_of_a_group_only_one() {
+    const READERS: usize = 30;
+    on_both(|server| {
+        let mut client = server.client();
+        client.line("XGROUP CREATE s g $ MKSTREAM");
+        let mut plain = park(server, &["XREAD BLOCK 0 STREAMS s $"; READERS]);
+        let calls: Vec<String> =
+            (0..READERS).map(|n| format!("XREADGROUP GROUP g c{n} BLOCK 0 COUNT 1 STREAMS s >")).collect();
+        let mut grouped = Vec::new();
+        for (number, call) in calls.iter().enumerate() {
+            let mut reader = server.client();
+            reader.send(&call.split(' ').collect::<Vec<_>>()).unwrap();
+            grouped.push(reader);
+            wait_blocked(server, (READERS + number + 1) as u64);
+        }
+        for number in 1..=READERS {
+            assert_eq!(client.line(&format!("XADD s {number}-1 f v")).text(), format!("{number}-1"));
+        }
+        let id = |reply: Reply| reply.list()[0].list()[1].list()[0].list()[0].text();
+        for reader in &mut plain {
+            assert_eq!(id(reader.read().unwrap()), "1-1");
+        }
+        for (number, reader) in grouped.iter_mut().enumerate() {
+            assert_eq!(id(reader.read().unwrap()), format!("{}-1", number + 1), "in order of arrival");
+        }
+        assert_eq!(client.line("XPENDING s g").list()[0].int(), READERS as i64);
+    });
+}
+
+#[test]
+fn entries_are_delivered_once_to_a_group_of_many_consumers() {
+    const WRITERS: usize = 4;
+    const READERS: usize = 4;
+    const EACH: usize = 200;
+    on_both(|server| {
+        server.client().line("XGROUP CREATE s g $ MKSTREAM");
+        let ids = in_parallel(server, WRITERS + READERS, |number, client| {
+            let mut ids = Vec::new();
+            if number < WRITERS {
+                for _ in 0..EACH {
+                    client.line("XADD s * writer w");
+                }
+                return ids;
+            }
+            while ids.len() < WRITERS * EACH / READERS {
+                let left = WRITERS * EACH / READERS - ids.len();
+                let count = left.min(3).to_string();
+                let consumer = number.to_string();
+                let call =
+                    ["XREADGROUP", "GROUP", "g", &consumer, "COUNT", &count, "BLOCK", "5000", "STREAMS"];
+                let reply = client.call(&[&call[..], &["s", ">"]].concat());
+                for entry in reply.list()[0].list()[1].list() {
+                    ids.push(entry.list()[0].text());
+                    client.call(&["XACK", "s", "g", ids.last().unwrap()]);
+                }
+            }
+            ids
+        });
+        let distinct: BTreeSet<String> = ids.iter().flatten().cloned().collect();
+        assert_eq!(ids.iter().map(Vec::len).sum::<usize>(), WRITERS * EACH);
+        assert_eq!(distinct.len(), WRITERS * EACH);
+        assert_eq!(server.client().line("XPENDING s g").list()[0].int(), 0);
+    });
+}

@@ -26,6 +26,7 @@ const LIMITS: &[(&str, &str)] = &[
     ("set-max-intset-entries", "4"),
     ("zset-max-listpack-entries", "4"),
     ("zset-max-listpack-value", "16"),
+    ("stream-node-max-entries", "4"),
 ];
 /// Those that 7.0 does not know.
 const NEWER_LIMITS: &[(&str, &str)] = &[("set-max-listpack-entries", "4"), ("set-max-listpack-value", "16")];
@@ -123,4 +124,4 @@ macro_rules! newer_families {
     };
 }
 
-newer_families! { newer hash_fields }
+newer_families! { newer hash_fields stream }

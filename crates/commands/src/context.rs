@@ -1,7 +1,7 @@
 //! What a handler may see: the transaction over its keys, the time, the settings, a source of randomness.
 
 use crate::error::CommandError;
-use redoubt_store::{Hash, Key, List, Set, SortedSet, Str, StrMut, Txn, ValueRef};
+use redoubt_store::{Hash, Key, List, Set, SortedSet, Str, StrMut, Stream, Txn, ValueRef};
 
 /// Settings that change how data commands behave. Copied out of the configuration when it changes.
 #[derive(Clone, Debug)]
@@ -42,6 +42,17 @@ pub enum Deadline {
     At(i64),
 }
 
+/// How a call is to be parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Park {
+    /// When it gives up.
+    pub deadline: Deadline,
+    /// What runs later instead of the call as it came, where some of its words meant "as of now".
+    pub words: Option<Vec<Box<[u8]>>>,
+    /// Runs again, to answer an error, also when a stream it names goes away.
+    pub needs_keys: bool,
+}
+
 /// Everything a handler works with. Lives for one call.
 pub struct Context<'t> {
     /// The open transaction. It holds the partitions of every key the row's key specs name.
@@ -53,7 +64,7 @@ pub struct Context<'t> {
     /// False inside MULTI and scripts: a blocking command then answers as if its timeout had passed.
     pub may_block: bool,
     /// Set by `block`: park the call until a key of it changes.
-    pub parked: Option<Deadline>,
+    pub parked: Option<Park>,
 }
 
 impl Context<'_> {
@@ -71,7 +82,13 @@ impl Context<'_> {
     /// Parks the call: nothing was written to the reply; the handler runs again when one of its keys is signalled,
     /// and the client gets the row's timeout reply at `deadline`.
     pub fn block(&mut self, deadline: Deadline) {
-        self.parked = Some(deadline);
+        self.parked = Some(Park { deadline, words: None, needs_keys: false });
+    }
+
+    /// As `block`, with `words` to run later instead of the call as it came. With `needs_keys` the handler runs again
+    /// also when a stream it names goes away.
+    pub fn block_as(&mut self, deadline: Deadline, words: Option<Vec<Box<[u8]>>>, needs_keys: bool) {
+        self.parked = Some(Park { deadline, words, needs_keys });
     }
 
     /// The string at `key`, or wrong type. Counts as a read access.
@@ -140,3 +157,4 @@ typed!(List, List, list, list_mut, list_or_create, list_view);
 typed!(Hash, Hash, hash, hash_mut, hash_or_create, hash_view);
 typed!(Set, Set, set, set_mut, set_or_create, set_view);
 typed!(SortedSet, SortedSet, sorted_set, sorted_set_mut, sorted_set_or_create, sorted_set_view);
+typed!(Stream, Stream, stream, stream_mut, stream_or_create, stream_view);

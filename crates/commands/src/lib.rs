@@ -15,6 +15,6 @@ pub mod table;
 mod testing;
 
 pub use args::{Args, Cursor};
-pub use context::{Context, Deadline, Settings};
+pub use context::{Context, Deadline, Park, Settings};
 pub use error::CommandError;
 pub use table::{Command, find, lookup, table};

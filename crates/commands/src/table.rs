@@ -30,6 +30,7 @@ const FAMILIES: &[Family] = &[
     Family { group: "server", rows: specs::server_keys::SERVER_KEYS },
     Family { group: "set", rows: specs::set::SET },
     Family { group: "sorted-set", rows: specs::sorted_set::SORTED_SET },
+    Family { group: "stream", rows: specs::stream::STREAM },
     Family { group: "string", rows: specs::string::STRING },
     Family { group: "transactions", rows: specs::transaction::TRANSACTION },
 ];

@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::context::{Context, Settings};
-use crate::spec::Run;
+use crate::spec::{Propagate, Run};
 use crate::table::find;
 use redoubt_resp::Reply;
 use redoubt_store::{Keyspace, Txn};
@@ -56,6 +56,26 @@ impl Bench {
             Ok(()) => String::from_utf8_lossy(&out).replace("\r\n", "|"),
             Err(error) => format!("-{error}|"),
         }
+    }
+
+    /// Runs one call with the log on and returns what it left there, each command as its words with blanks between.
+    pub(crate) fn effects(&self, line: &str) -> Vec<String> {
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let args = Args::new(&words);
+        let command = find(&args).expect("the command exists");
+        let Run::Data(handler) = command.spec.run else { panic!("{line} is not a data command") };
+        let mut txn = Txn::new(&self.space, self.now_ms, fastrand::Rng::with_seed(1));
+        txn.effects.enable(true);
+        txn.acquire(self.space.all_partitions());
+        let mut rng = fastrand::Rng::with_seed(2);
+        let mut ctx =
+            Context { txn, settings: &self.settings, rng: &mut rng, may_block: false, parked: None };
+        handler(&mut ctx, &args, &mut Reply::new(&mut Vec::new(), self.resp3)).expect("the call is in order");
+        if command.spec.propagate == Propagate::Verbatim && ctx.txn.counters.dirty > 0 {
+            ctx.txn.effect(args.words());
+        }
+        let text = |(_, words): (usize, Vec<&[u8]>)| String::from_utf8_lossy(&words.join(&b' ')).into_owned();
+        ctx.txn.effects.iter().map(text).collect()
     }
 
     /// Runs calls and compares their replies: `(call, reply)` pairs.

@@ -17,6 +17,8 @@ pub enum Mail {
         /// `-UNBLOCKED` instead of the timeout's reply.
         with_error: bool,
     },
+    /// A stream that the parked call needs has gone: run it again.
+    Recheck,
 }
 
 /// Queue of messages to one connection's task.

@@ -58,6 +58,7 @@ fn expire_slice(shared: &Shared, partition: usize, rng: fastrand::Rng) -> bool {
         let hold = if shared.log.holds_replies() { shared.log.end() } else { 0 };
         shared.hub.notify(&mut delivery, &txn.events, hold);
     }
+    crate::dispatch::blocking::post_rechecks(&mut txn);
     txn.release();
     delivery.wake_all();
     let counters = std::mem::take(&mut txn.counters);

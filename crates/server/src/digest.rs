@@ -1,7 +1,8 @@
 //! Digest of values and of the whole data set, for DEBUG DIGEST: equal data gives equal digests, however it is encoded
 //! and in whatever order it is held. The numbers are our own, not Redis's; they hold within one version of Redoubt.
 
-use redoubt_store::ValueRef;
+use redoubt_store::types::stream::Group;
+use redoubt_store::{Stream, StreamId, ValueRef};
 use std::hash::{DefaultHasher, Hasher};
 
 /// A sum of hashes of 192 bits: independent of the order of its terms.
@@ -59,8 +60,38 @@ impl Digest {
                     sum.add(Digest::of(&[b"zset", member.as_bytes(&mut a), &score.to_le_bytes()]));
                 }
             }
+            ValueRef::Stream(stream) => sum = Digest::of_stream(stream),
         }
         sum
+    }
+
+    fn of_stream(stream: &Stream) -> Digest {
+        let (mut a, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let ids = [stream.last_id(), stream.max_deleted_id()].map(id_bytes);
+        let mut sum = Digest::of(&[b"stream", &ids[0], &ids[1], &stream.entries_added().to_le_bytes()]);
+        for entry in stream.iter() {
+            let id = id_bytes(entry.id);
+            for (index, (name, value)) in entry.fields.enumerate() {
+                let index = (index as u64).to_le_bytes();
+                sum.add(Digest::of(&[b"entry", &id, &index, name.as_bytes(&mut a), value.as_bytes(&mut b)]));
+            }
+        }
+        stream.groups().for_each(|group| sum.add_group(group));
+        sum
+    }
+
+    /// Adds a consumer group; when its consumers were last seen does not count.
+    fn add_group(&mut self, group: &Group) {
+        let read = group.entries_read().map_or(-1, |read| read as i64).to_le_bytes();
+        self.add(Digest::of(&[b"group", group.name(), &id_bytes(group.last_id()), &read]));
+        for consumer in group.consumers() {
+            self.add(Digest::of(&[b"consumer", group.name(), consumer.name()]));
+        }
+        for (id, pending) in group.pending_from(StreamId::MIN) {
+            let consumer = group.consumer(pending.consumer()).name();
+            let (time, count) = (pending.delivered_ms.to_le_bytes(), pending.deliveries.to_le_bytes());
+            self.add(Digest::of(&[b"pending", group.name(), consumer, &id_bytes(id), &time, &count]));
+        }
     }
 
     fn bytes(self) -> [u8; 24] {
@@ -76,6 +107,10 @@ impl Digest {
     pub fn hex(self) -> String {
         self.bytes()[..20].iter().map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+fn id_bytes(id: StreamId) -> [u8; 16] {
+    (u128::from(id.ms) << 64 | u128::from(id.seq)).to_be_bytes()
 }
 
 #[cfg(test)]

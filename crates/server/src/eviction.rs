@@ -89,6 +89,7 @@ fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, samples
         shared.hub.notify(&mut delivery, &txn.events, hold);
         txn.events.clear();
     }
+    crate::dispatch::blocking::post_rechecks(txn);
     txn.release();
     delivery.wake_all();
     evicted

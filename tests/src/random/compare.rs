@@ -25,6 +25,8 @@ enum Rule {
     ScanPairs,
     /// Times that passed between two calls do not count.
     Time,
+    /// Pending entries: the third of each four is a time that passed.
+    Pending,
     /// What an EXEC answers: each reply by its own command's rule.
     Exec,
 }
@@ -43,6 +45,7 @@ fn rule(call: &Call) -> Rule {
         "HRANDFIELD" | "ZRANDMEMBER" => Rule::Unordered,
         "SCAN" | "SSCAN" => Rule::Scan,
         "HSCAN" | "ZSCAN" => Rule::ScanPairs,
+        "XPENDING" if call.len() > 3 => Rule::Pending,
         "TTL" | "PTTL" | "EXPIRETIME" | "PEXPIRETIME" => Rule::Time,
         "HTTL" | "HPTTL" | "HEXPIRETIME" | "HPEXPIRETIME" => Rule::Time,
         "EXEC" => Rule::Exec,
@@ -129,11 +132,21 @@ fn same(rule: Rule, left: &Reply, right: &Reply) -> bool {
         (Rule::Time, Reply::Array(left), Reply::Array(right)) => {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| same(rule, left, right))
         }
+        (Rule::Pending, Reply::Array(left), Reply::Array(right)) => {
+            let timeless = |list: &[Reply]| list.iter().map(without_time).collect::<Vec<_>>();
+            timeless(left) == timeless(right)
+        }
         (Rule::Time, Reply::Int(left), Reply::Int(right)) => {
             *left > 0 && *right > 0 && left.abs_diff(*right) < TIME_TOLERANCE as u64
         }
         _ => false,
     }
+}
+
+/// A row of XPENDING without the time that passed since.
+fn without_time(row: &Reply) -> Vec<Reply> {
+    let fields = row.list().into_iter().enumerate();
+    fields.filter(|(index, _)| *index != 2).map(|(_, field)| field).collect()
 }
 
 fn same_groups(left: &[Reply], right: &[Reply], size: usize) -> bool {

@@ -20,8 +20,12 @@ pub const FAMILIES: &[(&str, &[&[&str]])] = &[
 ];
 
 /// What 7.0 lacks or prints otherwise: compared with redis 8.0 only.
-pub const NEWER: &[(&str, &[&[&str]])] =
-    &[("newer", &[ENCODINGS, MIXED, GENERIC]), ("hash_fields", &[HASH_FIELDS, HASH_FIELDS, HASH, OTHERS])];
+pub const NEWER: &[(&str, &[&[&str]])] = &[
+    ("newer", &[ENCODINGS, MIXED, GENERIC]),
+    ("hash_fields", &[HASH_FIELDS, HASH_FIELDS, HASH, OTHERS]),
+    // 7.0 counts otherwise what groups have read.
+    ("stream", &[STREAM, STREAM, GROUPS, OTHERS]),
+];
 
 /// Keys of other types and of none, for every family.
 const OTHERS: &[&str] = &["SET {k} {v}", "RPUSH {k} {m}", "DEL {k}+", "TYPE {k}"];
@@ -200,6 +204,47 @@ const SORTED_SET: &[&str] = &[
     "ZSCAN {k} 0 [MATCH {p}] COUNT 1000",
     "ZMPOP 1 {k} (MIN|MAX) [COUNT {i}]",
     "ZMPOP 2 {k} {k} (MIN|MAX) [COUNT {c}]",
+];
+
+/// Ids are given, or follow from what was given.
+const STREAM: &[&str] = &[
+    "XADD {k} {auto} ({m} {v})+",
+    "XADD {k} {auto} a {m} b {v}",
+    "XADD {k} {auto} a {m} b {v}",
+    "XADD {k} {id} a {m} b {v}",
+    "XADD {k} [NOMKSTREAM] (MAXLEN|MINID) [(=|~)] {c} [LIMIT {i}] {auto} a {m}",
+    "XLEN {k}",
+    "XRANGE {k} {from} {to} [COUNT {i}]",
+    "XREVRANGE {k} {to} {from} [COUNT {i}]",
+    "XDEL {k} {id}+",
+    "XDEL {k} {id}+",
+    "XTRIM {k} (MAXLEN|MINID) [(=|~)] {c} [LIMIT {i}]",
+    "XREAD [COUNT {i}] STREAMS {k} ({id}|$|+)",
+    "XREAD STREAMS {k} {k} {id} {id}",
+    "XSETID {k} {id} [ENTRIESADDED {c}] [MAXDELETEDID {id}]",
+    "COPY {k} {k} [REPLACE]",
+    "RENAME {k} {k}",
+];
+
+/// Left out: what shows times, and consumers that were made by a call that failed.
+const GROUPS: &[&str] = &[
+    "XGROUP CREATE {k} {cg} ({id}|0|0|$) [MKSTREAM] [ENTRIESREAD {i}]",
+    "XGROUP CREATE {k} {cg} 0 MKSTREAM",
+    "XGROUP SETID {k} {cg} ({id}|$) [ENTRIESREAD {i}]",
+    "XGROUP CREATECONSUMER {k} {cg} {cg}",
+    "XGROUP DELCONSUMER {k} {cg} {cg}",
+    "XGROUP DESTROY {k} {cg}",
+    "XREADGROUP GROUP {cg} {cg} [COUNT {i}] [NOACK] STREAMS {k} >",
+    "XREADGROUP GROUP {cg} {cg} STREAMS {k} >",
+    "XREADGROUP GROUP {cg} {cg} [COUNT {i}] STREAMS {k} {id}",
+    "XREADGROUP GROUP {cg} {cg} STREAMS {k} {k} > >",
+    "XACK {k} {cg} {id}+",
+    "XPENDING {k} {cg}",
+    "XPENDING {k} {cg} [IDLE {z}] {from} {to} {i} [{cg}]",
+    "XCLAIM {k} {cg} {cg} 0 {id}+ [RETRYCOUNT {i}] [FORCE] [JUSTID] [LASTID {id}]",
+    "XAUTOCLAIM {k} {cg} {cg} 0 {from} [COUNT {i}] [JUSTID]",
+    "XINFO GROUPS {k}",
+    "XINFO GROUPS {k}",
 ];
 
 /// Defined only where all scores are the same.

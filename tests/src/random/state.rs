@@ -49,6 +49,7 @@ fn read_key(client: &mut Client, key: &[u8]) -> Result<Option<Entry>> {
         "set" => (&[b"SMEMBERS", key], 1),
         "hash" => (&[b"HGETALL", key], 2),
         "zset" => (&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"], 0),
+        "stream" => (&[b"XRANGE", key, b"-", b"+"], 0),
         other => bail!("a key of type {other}"),
     };
     let reply = client.try_call(call)?;
@@ -60,6 +61,9 @@ fn read_key(client: &mut Client, key: &[u8]) -> Result<Option<Entry>> {
         value = format!("{kind} {groups:?}");
     } else if kind == "zset" {
         value = format!("{kind} {:?}", scores(&reply.list()));
+    }
+    if kind == "stream" {
+        value += &format!(" {}", client.try_call::<&[u8]>(&[b"XINFO", b"GROUPS", key])?);
     }
     let expires_ms = client.try_call(&[b"PEXPIRETIME", key])?.int();
     Ok(Some(Entry { value, expires_ms }))

@@ -4,9 +4,10 @@ use crate::context::{Context, Deadline};
 use crate::error::CommandError;
 use crate::number;
 
+const OUT_OF_RANGE: CommandError = CommandError::text("ERR timeout is out of range");
+
 /// Reads a timeout in seconds, fractions allowed, 0 meaning for ever, as the moment it passes.
 pub(crate) fn deadline(word: &[u8], now_ms: i64) -> Result<Deadline, CommandError> {
-    const OUT_OF_RANGE: CommandError = CommandError::text("ERR timeout is out of range");
     let seconds = number::parse_f64(word).ok_or(CommandError::BadTimeout)?;
     let milliseconds = (seconds * 1000.0).ceil();
     if milliseconds < 0.0 {
@@ -18,6 +19,16 @@ pub(crate) fn deadline(word: &[u8], now_ms: i64) -> Result<Deadline, CommandErro
     }
     match milliseconds as i64 {
         0 => Ok(Deadline::Forever),
+        after => now_ms.checked_add(after).map(Deadline::At).ok_or(OUT_OF_RANGE),
+    }
+}
+
+/// Reads a timeout in whole milliseconds, 0 meaning for ever, as the moment it passes.
+pub(crate) fn deadline_ms(word: &[u8], now_ms: i64) -> Result<Deadline, CommandError> {
+    const NOT_AN_INTEGER: CommandError = CommandError::text("ERR timeout is not an integer or out of range");
+    match number::parse_i64(word).ok_or(NOT_AN_INTEGER)? {
+        0 => Ok(Deadline::Forever),
+        after if after < 0 => Err(CommandError::NegativeTimeout),
         after => now_ms.checked_add(after).map(Deadline::At).ok_or(OUT_OF_RANGE),
     }
 }

@@ -11,4 +11,5 @@ mod members;
 pub(crate) mod scan;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;

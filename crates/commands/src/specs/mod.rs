@@ -13,5 +13,6 @@ pub mod server;
 pub mod server_keys;
 pub mod set;
 pub mod sorted_set;
+pub mod stream;
 pub mod string;
 pub mod transaction;

@@ -3,13 +3,13 @@
 //! A call is parked under the locks of its keys. Whoever later signals one of them runs it there and then, under the
 //! same locks, before anybody else can touch the key: clients are served in the order in which they were parked.
 
-use crate::client::{Client, flag};
+use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Scope, Session};
 use crate::net::output::Output;
 use crate::worker::Local;
 use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::table::Command;
-use redoubt_commands::{Args, Context, Deadline};
+use redoubt_commands::{Args, Context, Deadline, Park};
 use redoubt_resp::Reply;
 use redoubt_store::{PartitionSet, Txn, ValueRef, Waiter};
 use std::any::Any;
@@ -30,6 +30,8 @@ pub struct ParkedCall {
     /// Place in the queues of its keys.
     order: u64,
     deadline: Deadline,
+    /// Runs again also when a stream it names goes away.
+    needs_keys: bool,
     state: AtomicU8,
 }
 
@@ -88,16 +90,17 @@ impl Session {
         ctx: &mut Context<'_>,
         command: &'static Command,
         args: &Args<'_>,
-        deadline: Deadline,
+        park: Park,
     ) {
         let call = Arc::new(ParkedCall {
             client: Arc::clone(&self.client),
             command,
-            words: args.words().iter().map(|word| Box::from(*word)).collect(),
+            words: park.words.unwrap_or_else(|| args.words().iter().map(|word| Box::from(*word)).collect()),
             db: self.db,
             resp3: self.resp3,
             order: self.shared.next_order(),
-            deadline,
+            deadline: park.deadline,
+            needs_keys: park.needs_keys,
             state: AtomicU8::new(WAITING),
         });
         for bytes in call.keys() {
@@ -115,21 +118,28 @@ impl Session {
         let before = ctx.txn.db();
         let may_block = std::mem::replace(&mut ctx.may_block, true);
         while !ctx.txn.signalled.is_empty() {
-            let (db, bytes) = ctx.txn.signalled.remove(0);
-            ctx.txn.set_db(db);
+            let signal = ctx.txn.signalled.remove(0);
+            ctx.txn.set_db(signal.db);
+            let key = ctx.txn.key(&signal.key);
+            let mut needed = PartitionSet::EMPTY;
+            needed.insert(self.shared.keyspace.partition_of(key.slot));
+            self.hold(&mut ctx.txn, &needed);
             let mut after = 0;
             loop {
-                let key = ctx.txn.key(&bytes);
-                let Some(group) = ctx.txn.peek(&key).map(|value| group_of(&value)) else { break };
+                let group = ctx.txn.peek(&key).map(|value| group_of(&value));
+                if group.is_none() && !signal.lost {
+                    break;
+                }
                 let Some((order, waiter)) = ctx.txn.next_waiter(&key, after) else { break };
                 after = order;
-                // A key that came to hold another type is none the call waits for: it keeps its place.
+                // A key that came to hold another type is none the call waits for: it keeps its place, unless it
+                // cannot do without what was there.
                 if let Some(call) = (&*waiter as &dyn Any).downcast_ref::<ParkedCall>()
-                    && call.command.group == group
+                    && (group == Some(call.command.group) || signal.lost && call.needs_keys)
                 {
                     self.serve(ctx, call);
                 }
-                ctx.txn.set_db(db);
+                ctx.txn.set_db(signal.db);
             }
         }
         ctx.may_block = may_block;
@@ -166,13 +176,17 @@ impl Session {
         self.delivery.borrow_mut().serve(&call.client, &frames, hold);
     }
 
-    /// Adds the partitions of the call's keys to those held. If one is taken, everything is released and taken anew in
-    /// order: in that gap another command may come first, as if it had arrived before.
+    /// Adds the partitions of the call's keys to those held.
     fn hold_keys(&self, txn: &mut Txn<'_>, call: &ParkedCall) {
-        let needed = call.with_args(|args| self.partitions_of(call.command, args));
-        if !txn.held().contains_all(&needed) && !txn.try_extend(&needed) {
+        self.hold(txn, &call.with_args(|args| self.partitions_of(call.command, args)));
+    }
+
+    /// Adds partitions to those held. If one is taken, everything is released and taken anew in order: in that gap
+    /// another command may come first, as if it had arrived before.
+    fn hold(&self, txn: &mut Txn<'_>, needed: &PartitionSet) {
+        if !txn.held().contains_all(needed) && !txn.try_extend(needed) {
             let mut all: PartitionSet = *txn.held();
-            all.extend(&needed);
+            all.extend(needed);
             txn.release();
             txn.acquire(all);
         }
@@ -239,6 +253,39 @@ impl Session {
         self.settle(&mut ctx.txn, local.index, crate::shared::unix_ms(), 0);
     }
 
+    /// A stream that the parked call needs has gone while nobody could run the call: run it now.
+    pub(crate) fn recheck(&mut self, local: &mut Local, output: &mut Output) {
+        let Some(call) = self.parked.clone() else { return };
+        let values = Arc::clone(&local.values);
+        let shared = Arc::clone(&self.shared);
+        let mut ctx = Context {
+            txn: Txn::new(&shared.keyspace, crate::shared::unix_ms(), local.rng.fork()),
+            settings: &values.commands,
+            rng: &mut local.rng,
+            may_block: true,
+            parked: None,
+        };
+        self.prepare(&mut ctx.txn, &values);
+        ctx.txn.set_db(call.db);
+        ctx.txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
+        if call.claim(SERVING) {
+            let position = output.buffer.len();
+            let called = call.with_args(|args| self.call(&mut ctx, call.command, args, &mut output.buffer));
+            if called.is_ok() && ctx.parked.take().is_some() {
+                call.state.store(WAITING, Release);
+            } else {
+                call.state.store(ENDED, Release);
+                call.unpark(&mut ctx.txn);
+                self.end_parked();
+            }
+            let clock = local.clock.clone();
+            let mut scope = Scope { values: &values, worker: local.index, clock: &clock, output };
+            self.commit(&mut ctx, &mut scope, position);
+        }
+        ctx.txn.release();
+        self.settle(&mut ctx.txn, local.index, crate::shared::unix_ms(), 0);
+    }
+
     /// The connection is gone: nobody may serve its call any more.
     pub(super) fn abandon_parked(&mut self) {
         let Some(call) = self.end_parked() else { return };
@@ -250,4 +297,24 @@ impl Session {
         txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
         call.unpark(&mut txn);
     }
+}
+
+/// Has the clients that need a stream which has just gone run their calls again, for where no session could: each does
+/// it on its own. The partitions of the keys are held.
+pub(crate) fn post_rechecks(txn: &mut Txn<'_>) {
+    let before = txn.db();
+    for signal in std::mem::take(&mut txn.signalled) {
+        txn.set_db(signal.db);
+        let key = txn.key(&signal.key);
+        let mut after = 0;
+        while let Some((order, waiter)) = txn.next_waiter(&key, after) {
+            after = order;
+            if let Some(call) = (&*waiter as &dyn Any).downcast_ref::<ParkedCall>()
+                && call.needs_keys
+            {
+                call.client.mailbox.post(Mail::Recheck);
+            }
+        }
+    }
+    txn.set_db(before);
 }

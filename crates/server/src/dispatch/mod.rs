@@ -266,8 +266,8 @@ impl Session {
         if let Some(text) = failed {
             self.shared.stats.failed(scope.worker, command.id, &text);
         }
-        if let Some(deadline) = ctx.parked.take() {
-            self.park(ctx, command, args, deadline);
+        if let Some(park) = ctx.parked.take() {
+            self.park(ctx, command, args, park);
             self.commit(ctx, scope, position);
             return Step::Parked;
         }

@@ -342,6 +342,10 @@ impl Connection {
                     let mut local = self.local.borrow_mut();
                     self.session.unblock(&mut local, with_error, &mut self.output);
                 }
+                Mail::Recheck => {
+                    let mut local = self.local.borrow_mut();
+                    self.session.recheck(&mut local, &mut self.output);
+                }
             }
         }
         self.read_inbox()

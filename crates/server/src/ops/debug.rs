@@ -213,6 +213,7 @@ fn address(value: ValueRef<'_>) -> usize {
         ValueRef::Hash(value) => std::ptr::from_ref(value) as usize,
         ValueRef::Set(value) => std::ptr::from_ref(value) as usize,
         ValueRef::SortedSet(value) => std::ptr::from_ref(value) as usize,
+        ValueRef::Stream(value) => std::ptr::from_ref(value) as usize,
     }
 }
 

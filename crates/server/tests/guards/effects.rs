@@ -71,6 +71,7 @@ fn small() -> Settings {
         ("set-max-intset-entries", "4"),
         ("set-max-listpack-entries", "4"),
         ("zset-max-listpack-entries", "4"),
+        ("stream-node-max-entries", "4"),
         ("lazyfree-lazy-user-del", "yes"),
     ];
     for (name, value) in limits {

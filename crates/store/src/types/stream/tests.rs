@@ -56,7 +56,7 @@ fn trim(stream: &mut Stream, model: &mut Model, keep: usize, by_id: bool, approx
     let to = if by_id { TrimTo::MinId(first_kept) } else { TrimTo::MaxLen(keep as u64) };
     let before = model.len();
     let trim = Trim { to, approximate, limit: 0, references: References::Keep };
-    let removed = stream.trim(&trim, |_| {}) as usize;
+    let removed = stream.trim(&trim) as usize;
     let wanted = match to {
         TrimTo::MaxLen(_) => before.saturating_sub(keep),
         TrimTo::MinId(id) => model.range(..id).count(),

@@ -29,7 +29,7 @@ pub enum TrimTo {
 pub struct Trim {
     /// What is left.
     pub to: TrimTo,
-    /// Only whole blocks are removed.
+    /// Only whole blocks are removed, unless references decide.
     pub approximate: bool,
     /// Most entries to remove, blocks that would exceed it being left; 0 is no limit.
     pub limit: u64,
@@ -38,12 +38,12 @@ pub struct Trim {
 }
 
 impl Stream {
-    /// Removes the oldest entries. Returns how many; `removed` sees their ids if `references` is not `Keep`.
-    pub fn trim(&mut self, trim: &Trim, mut removed: impl FnMut(StreamId)) -> u64 {
+    /// Removes the oldest entries. Returns how many.
+    pub fn trim(&mut self, trim: &Trim) -> u64 {
         if trim.references == References::Acked && self.groups().len() > 0 {
-            return self.trim_acked(trim, removed);
+            return self.trim_acked(trim);
         }
-        let by_entry = trim.references != References::Keep;
+        let forgets = trim.references == References::Delete && self.groups().len() > 0;
         let mut deleted = 0;
         while let Some(block) = self.first_block() {
             let live = block.live();
@@ -55,12 +55,8 @@ impl Stream {
             if trim.limit > 0 && deleted + live > trim.limit || !whole && trim.approximate {
                 break;
             }
-            if by_entry {
-                let ids = self.ids_to_trim(trim, whole);
-                ids.into_iter().for_each(|id| {
-                    self.forget(id);
-                    removed(id);
-                });
+            if forgets {
+                self.ids_to_trim(trim, whole).into_iter().for_each(|id| self.forget(id));
             }
             if !whole {
                 deleted += self.trim_first_block(trim.to);
@@ -108,50 +104,26 @@ impl Stream {
         deleted
     }
 
-    /// Trims what no group needs, wherever it lies below the threshold.
-    fn trim_acked(&mut self, trim: &Trim, mut removed: impl FnMut(StreamId)) -> u64 {
-        let mut deleted = 0;
-        let mut next = self.first_block().map(Block::base);
-        while let Some(base) = next {
-            let Some(block) = self.block_of(base) else { break };
-            let (live, end) = (block.live(), block.last());
-            next = self.block_after(base).map(Block::base);
-            let excess = match trim.to {
-                TrimTo::MaxLen(max) => self.len().saturating_sub(max),
-                TrimTo::MinId(_) => u64::MAX,
-            };
-            if excess == 0 || trim.limit > 0 && deleted + live > trim.limit {
-                break;
-            }
-            let below = |id: &StreamId| match trim.to {
-                TrimTo::MaxLen(_) => true,
-                TrimTo::MinId(min) => *id < min,
-            };
-            let ids = self.range(base, end).map(|entry| entry.id).take_while(below);
-            let ids: Vec<_> = ids.filter(|id| !self.is_needed(*id)).collect();
-            let whole = ids.len() as u64 == live && live <= excess;
-            if whole || !trim.approximate {
-                for id in ids.into_iter().take(excess.min(live) as usize) {
-                    self.erase(id);
-                    removed(id);
-                    deleted += 1;
-                }
-            }
-            if let TrimTo::MinId(min) = trim.to
-                && end >= min
-            {
-                break;
-            }
-        }
-        deleted
-    }
-
-    /// Deletes an entry without remembering it as a gap.
-    fn erase(&mut self, id: StreamId) -> bool {
-        let before = self.max_deleted_id();
-        let deleted = self.delete(id);
-        self.set_max_deleted_id(before);
-        deleted
+    /// Removes the oldest entries that no group needs. Blocks play no part, so that doing it again on a copy of the
+    /// stream removes the same ones.
+    fn trim_acked(&mut self, trim: &Trim) -> u64 {
+        let delivered = self.groups().map(|group| group.last_id()).min().unwrap_or(StreamId::MAX);
+        let (excess, below) = match trim.to {
+            TrimTo::MaxLen(max) => (self.len().saturating_sub(max), None),
+            TrimTo::MinId(id) => (u64::MAX, Some(id)),
+        };
+        let most = if trim.limit > 0 { excess.min(trim.limit) } else { excess };
+        let ids = self.range(StreamId::MIN, delivered).map(|entry| entry.id);
+        let ids =
+            ids.take_while(|id| below.is_none_or(|below| *id < below)).filter(|id| !self.is_needed(*id));
+        let ids: Vec<StreamId> = ids.take(usize::try_from(most).unwrap_or(usize::MAX)).collect();
+        let gap = self.max_deleted_id();
+        ids.iter().for_each(|id| {
+            self.delete(*id);
+        });
+        // What is trimmed leaves no gap.
+        self.set_max_deleted_id(gap);
+        ids.len() as u64
     }
 
     /// Whether a group has yet to deliver the entry or to see it acknowledged.
