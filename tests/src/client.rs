@@ -104,7 +104,7 @@ impl Client {
     pub fn call<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Reply {
         match self.try_call(words) {
             Ok(reply) => reply,
-            Err(error) => panic!("{}: {error:#}", String::from_utf8_lossy(&words[0].as_ref().to_vec())),
+            Err(error) => panic!("{}: {error:#}", String::from_utf8_lossy(words[0].as_ref())),
         }
     }
 

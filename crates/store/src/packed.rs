@@ -152,7 +152,7 @@ impl<'a> Encoded<'a> {
         }
     }
 
-    pub(crate) fn int(value: i64) -> Encoded<'a> {
+    fn int(value: i64) -> Encoded<'a> {
         let mut head = [0u8; HEAD_MAX];
         let le = value.to_le_bytes();
         let head_len = match value {

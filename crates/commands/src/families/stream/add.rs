@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use redoubt_resp::Reply;
 use redoubt_store::types::stream::{BLOCK_BYTES_MAX, References, Trim};
-use redoubt_store::{Class, Key, Stream, StreamId};
+use redoubt_store::{Class, Key, Stream, StreamId, Value};
 use std::borrow::Cow;
 
 const NOT_ABOVE: CommandError =
@@ -36,22 +36,10 @@ pub(crate) fn xadd(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
         return Err(CommandError::text("ERR The ID specified in XADD must be greater than 0-0"));
     }
     let key = ctx.key(args.get(1));
-    let last_id = match ctx.stream(&key)? {
-        Some(stream) => stream.last_id(),
-        None if make => StreamId::MIN,
-        None => {
-            reply.null();
-            return Ok(());
-        }
+    let Some(id) = append(ctx, &key, new_id, pairs, make)? else {
+        reply.null();
+        return Ok(());
     };
-    let id = choose(new_id, last_id, ctx.now_ms())?;
-    if pairs.iter().map(|text| text.len() as u64).sum::<u64>() > BLOCK_BYTES_MAX {
-        return Err(CommandError::text("ERR Elements are too large to be stored"));
-    }
-    let limits = &ctx.settings.encoding;
-    if !ctx.stream_or_create(&key)?.add(id, pairs, limits) {
-        return Err(NOT_ABOVE);
-    }
     write_id(reply, id);
     ctx.txn.changed(&key, Class::Stream, "xadd");
     ctx.txn.signal(&key);
@@ -61,6 +49,35 @@ pub(crate) fn xadd(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     };
     log_add(ctx, &key, id, pairs, &trimmed);
     Ok(())
+}
+
+/// Appends an entry and returns its id; nothing if there is no stream and none is to be made.
+fn append(
+    ctx: &mut Context<'_>,
+    key: &Key<'_>,
+    new_id: NewId,
+    pairs: &[&[u8]],
+    make: bool,
+) -> Result<Option<StreamId>, CommandError> {
+    let (now_ms, limits) = (ctx.now_ms(), &ctx.settings.encoding);
+    let too_large = pairs.iter().map(|text| text.len() as u64).sum::<u64>() > BLOCK_BYTES_MAX;
+    let add = |stream: &mut Stream| {
+        let id = choose(new_id, stream.last_id(), now_ms)?;
+        if too_large {
+            return Err(CommandError::text("ERR Elements are too large to be stored"));
+        }
+        stream.add(id, pairs, limits).then_some(Some(id)).ok_or(NOT_ABOVE)
+    };
+    if let Some(stream) = ctx.stream_mut(key)? {
+        return add(stream);
+    }
+    if !make {
+        return Ok(None);
+    }
+    let mut stream = Stream::new();
+    let id = add(&mut stream)?;
+    ctx.txn.insert(key, Value::Stream(stream), None);
+    Ok(id)
 }
 
 /// The id of a new entry of a stream whose last one is `last`.

@@ -146,7 +146,14 @@ fn push_value(out: &mut Vec<u8>, text: &[u8]) -> u32 {
 
 /// Bytes of the listpack element of a number.
 fn listed_int(value: i64) -> u32 {
-    Encoded::int(value).len() as u32
+    match value {
+        0..=127 => 2,
+        -4096..=4095 => 3,
+        -0x8000..=0x7FFF => 4,
+        -0x80_0000..=0x7F_FFFF => 5,
+        -0x8000_0000..=0x7FFF_FFFF => 6,
+        _ => 10,
+    }
 }
 
 impl Block {
@@ -454,5 +461,20 @@ impl Block {
             Fields { names: None, data: &self.data[at..head.next], left }
         };
         (id, fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_what_they_take_in_a_listpack() {
+        for exponent in 0..63 {
+            for value in [1i64 << exponent, (1 << exponent) - 1, -(1 << exponent), -(1 << exponent) - 1] {
+                let text = value.to_string();
+                assert_eq!(listed_int(value), Encoded::new(text.as_bytes()).len() as u32, "{value}");
+            }
+        }
     }
 }

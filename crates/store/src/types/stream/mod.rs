@@ -287,9 +287,10 @@ impl Stream {
         let mut groups = std::mem::take(&mut self.inner.groups);
         let group = &mut groups[at];
         let mut delivered = 0;
+        let first = self.first_id();
         if let Some(from) = group.last_id().next() {
             for entry in self.range(from, StreamId::MAX) {
-                self.count_read(group, entry.id);
+                self.count_read(group, entry.id, first);
                 if let Some(now_ms) = pending {
                     group.assign(entry.id, consumer, Pending::new(now_ms));
                 }
@@ -304,10 +305,10 @@ impl Stream {
         delivered
     }
 
-    /// Moves a group on to `id`, which is above its last one.
-    fn count_read(&self, group: &mut Group, id: StreamId) {
+    /// Moves a group on to `id`, which is above its last one; `first` is the stream's first id.
+    fn count_read(&self, group: &mut Group, id: StreamId, first: StreamId) {
         let before = group.last_id();
-        let known = group.entries_read().filter(|_| before >= self.first_id() && !self.has_gap_after(before));
+        let known = group.entries_read().filter(|_| before >= first && !self.has_gap_after(before));
         match known {
             Some(read) => group.set_entries_read(Some(read + 1)),
             None if self.entries_added() > 0 => group.set_entries_read(self.entries_up_to(id)),
