@@ -79,6 +79,68 @@ fn messages_of_a_publisher_arrive_in_order() {
     });
 }
 
+/// Whoever comes and goes while messages flow hears all of them from its confirmation to that of leaving, and no other.
+#[test]
+fn nothing_is_lost_or_heard_too_late() {
+    let server = Server::ours(&[("io-threads", "4")]);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let come_and_go = |number: usize| {
+        let mut client = server.client();
+        if number % 2 == 1 {
+            client.hello3();
+        }
+        let name =
+            if number % 3 == 0 { ["PSUBSCRIBE", "PUNSUBSCRIBE"] } else { ["SUBSCRIBE", "UNSUBSCRIBE"] };
+        for round in 0..150 {
+            client.call(&[name[0], "flow"]);
+            let mut last: Option<u64> = None;
+            let mut hear = |message: Vec<String>| {
+                let count: u64 = message.last().unwrap().parse().unwrap();
+                assert!(last.is_none_or(|last| last + 1 == count), "{last:?} is followed by {count}");
+                last = Some(count);
+            };
+            for _ in 0..round % 7 {
+                hear(texts(&client.read().unwrap()));
+            }
+            client.send(&[name[1], "flow"]).unwrap();
+            loop {
+                let message = texts(&client.read().unwrap());
+                if message[0].ends_with("unsubscribe") {
+                    break;
+                }
+                hear(message);
+            }
+            assert_eq!(client.call(&["PING"]).text(), "PONG");
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut publisher = server.client();
+            let mut number = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for _ in 0..10 {
+                    publisher.send(&["PUBLISH", "flow", &number.to_string()]).unwrap();
+                    number += 1;
+                }
+                (0..10).for_each(|_| drop(publisher.read().unwrap()));
+            }
+        });
+        let listeners: Vec<_> = (0..6)
+            .map(|number| {
+                let come_and_go = &come_and_go;
+                scope.spawn(move || come_and_go(number))
+            })
+            .collect();
+        let outcomes: Vec<_> = listeners.into_iter().map(|listener| listener.join()).collect();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(outcomes.iter().all(Result::is_ok));
+    });
+    let mut client = server.client();
+    wait_until("all have left", || field(&mut client, "clients", "pubsub_clients") == "0");
+    assert_eq!(field(&mut client, "stats", "pubsub_channels"), "0");
+    assert_eq!(field(&mut client, "stats", "pubsub_patterns"), "0");
+}
+
 /// Messages between pipelined replies of a RESP3 client leave the replies in their order.
 #[test]
 fn pushes_do_not_disturb_replies() {

@@ -356,6 +356,11 @@ impl Connection {
         if !self.client.inbox.is_filled() {
             return true;
         }
+        if self.closing {
+            // The last reply has been written: what comes now would only put the end off.
+            self.client.inbox.take(&mut Output::default());
+            return true;
+        }
         let taken = self.client.inbox.take(&mut self.output);
         if taken.served {
             self.session.served();

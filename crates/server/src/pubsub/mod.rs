@@ -90,12 +90,17 @@ impl Delivery {
     }
 }
 
+/// A lock alone on its cache lines: the flags beside it are read with every command.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// See the module's text.
 #[derive(Default)]
 pub struct Hub {
     channels: Channels,
     shards: Channels,
-    patterns: RwLock<BTreeMap<Bytes, Subscribers>>,
+    patterns: Apart<RwLock<BTreeMap<Bytes, Subscribers>>>,
     /// Length of `patterns`, to be read without its lock.
     pattern_count: AtomicUsize,
     /// `pubsub_clients`.
@@ -106,7 +111,7 @@ pub struct Hub {
     /// Whether events go to `__keyspace@..__` and to `__keyevent@..__` channels.
     keyspace: AtomicBool,
     keyevent: AtomicBool,
-    monitors: RwLock<Vec<Arc<Client>>>,
+    monitors: Apart<RwLock<Vec<Arc<Client>>>>,
     /// Whether there are `monitors`.
     monitored: AtomicBool,
 }
@@ -133,7 +138,7 @@ impl Hub {
             Kind::Channel => self.channels.entry(name.clone()).or_default().add(client),
             Kind::Shard => self.shards.entry(name.clone()).or_default().add(client),
             Kind::Pattern => {
-                let mut patterns = self.patterns.write();
+                let mut patterns = self.patterns.0.write();
                 patterns.entry(name.clone()).or_default().add(client);
                 self.pattern_count.store(patterns.len(), Relaxed);
             }
@@ -146,7 +151,7 @@ impl Hub {
             Kind::Channel => drop(self.channels.remove_if_mut(name, |_, subscribers| subscribers.remove(id))),
             Kind::Shard => drop(self.shards.remove_if_mut(name, |_, subscribers| subscribers.remove(id))),
             Kind::Pattern => {
-                let mut patterns = self.patterns.write();
+                let mut patterns = self.patterns.0.write();
                 if patterns.get_mut(name).is_some_and(|subscribers| subscribers.remove(id)) {
                     patterns.remove(name);
                 }
@@ -165,7 +170,7 @@ impl Hub {
         let limit = self.subscriber_bytes_max.load(Relaxed);
         let mut count = send(&self.channels, delivery, [b"message", channel, message], limit, hold);
         if self.pattern_count.load(Relaxed) != 0 {
-            for (pattern, subscribers) in &*self.patterns.read() {
+            for (pattern, subscribers) in &*self.patterns.0.read() {
                 if glob::matches(pattern, channel) {
                     delivery
                         .message

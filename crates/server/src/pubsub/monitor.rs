@@ -22,14 +22,14 @@ impl Hub {
 
     /// Begins to show all calls to a client that does not see them yet.
     pub(crate) fn add_monitor(&self, client: &Arc<Client>) {
-        let mut monitors = self.monitors.write();
+        let mut monitors = self.monitors.0.write();
         monitors.push(Arc::clone(client));
         self.monitored.store(true, Relaxed);
     }
 
     /// Stops showing calls to the client.
     pub(crate) fn remove_monitor(&self, client: &Client) {
-        let mut monitors = self.monitors.write();
+        let mut monitors = self.monitors.0.write();
         monitors.retain(|monitor| monitor.id != client.id);
         self.monitored.store(!monitors.is_empty(), Relaxed);
     }
@@ -50,7 +50,7 @@ impl Hub {
         let words = without_secrets(command.full_name, words);
         delivery.message.encode(|line| write_line(line, client, db, &words));
         let limit = self.monitor_bytes_max.load(Relaxed);
-        self.monitors.read().iter().for_each(|monitor| delivery.give(monitor, limit, 0));
+        self.monitors.0.read().iter().for_each(|monitor| delivery.give(monitor, limit, 0));
     }
 }
 

@@ -25,8 +25,8 @@ enum Shape {
     Calls(fn(u64) -> Vec<String>),
     /// XREADGROUP of one new entry, and its XACK.
     Group,
-    /// PUBLISH to a channel with this many subscribers.
-    Publish(usize),
+    /// PUBLISH to a channel with this many subscribers, beside as many subscriptions to other channels.
+    Publish(usize, usize),
 }
 
 struct Workload {
@@ -100,14 +100,21 @@ const WORKLOADS: &[Workload] = &[
         },
         weight: 1.0,
     },
-    publish("publish_0", 0, 1.0),
-    publish("publish_1", 1, 1.0),
-    publish("publish_100", 100, 0.2),
-    publish("publish_1000", 1000, 0.04),
+    publish("publish_0", 0, 0, 1.0),
+    publish("publish_1", 1, 0, 1.0),
+    publish("publish_1_of_10001", 1, 10_000, 1.0),
+    publish("publish_100", 100, 0, 0.2),
+    publish("publish_1000", 1000, 0, 0.04),
 ];
 
-const fn publish(name: &'static str, subscribers: usize, weight: f64) -> Workload {
-    Workload { name, command: "publish", shape: Shape::Publish(subscribers), prepare: |_, _| Ok(()), weight }
+const fn publish(name: &'static str, subscribers: usize, others: usize, weight: f64) -> Workload {
+    Workload {
+        name,
+        command: "publish",
+        shape: Shape::Publish(subscribers, others),
+        prepare: |_, _| Ok(()),
+        weight,
+    }
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -199,28 +206,46 @@ struct Load<'w> {
     pipeline: u64,
     senders: Vec<Link>,
     subscribers: Vec<Link>,
+    /// Subscribers of other channels.
+    _others: Vec<Link>,
     /// Calls so far.
     number: u64,
     bytes: Vec<u8>,
     bulks: Vec<String>,
 }
 
+/// Channels a connection listens to where that is not the point.
+const CHANNELS_EACH: usize = 100;
 const CHANNEL: &str = "channel";
 const MESSAGE: &str = "sixteen bytes of";
 
 impl<'w> Load<'w> {
     fn open(port: u16, workload: &'w Workload, pipeline: u64) -> Result<Load<'w>> {
         let senders = (0..CONNECTIONS).map(|_| Link::open(port)).collect::<Result<_>>()?;
-        let count = if let Shape::Publish(count) = workload.shape { count } else { 0 };
+        let (count, others) = match workload.shape {
+            Shape::Publish(count, others) => (count, others),
+            _ => (0, 0),
+        };
         let mut subscribers: Vec<Link> = (0..count).map(|_| Link::open(port)).collect::<Result<_>>()?;
         let mut bulks = Vec::new();
         for subscriber in &mut subscribers {
-            let mut bytes = Vec::new();
-            encode(&mut bytes, &["SUBSCRIBE", CHANNEL]);
-            subscriber.send(&bytes)?;
-            subscriber.reply(&mut bulks)?;
+            subscribe(subscriber, CHANNEL, &mut bulks)?;
         }
-        Ok(Load { workload, pipeline, senders, subscribers, number: 0, bytes: Vec::new(), bulks })
+        let mut elsewhere: Vec<Link> =
+            (0..others.div_ceil(CHANNELS_EACH)).map(|_| Link::open(port)).collect::<Result<_>>()?;
+        for number in 0..others {
+            subscribe(&mut elsewhere[number / CHANNELS_EACH], &format!("other:{number}"), &mut bulks)?;
+        }
+        Ok(Load {
+            workload,
+            pipeline,
+            senders,
+            subscribers,
+            _others: elsewhere,
+            number: 0,
+            bytes: Vec::new(),
+            bulks,
+        })
     }
 
     fn round(&mut self) -> Result<()> {
@@ -234,7 +259,7 @@ impl<'w> Load<'w> {
                 let ids: Vec<String> = self.bulks.iter().skip(1).step_by(4).cloned().collect();
                 self.exchange(|_, place| words(&["XACK", "stream", "group", &ids[place]]))
             }
-            Shape::Publish(_) => {
+            Shape::Publish(..) => {
                 self.exchange(|_, _| words(&["PUBLISH", CHANNEL, MESSAGE]))?;
                 let mut frame = Vec::new();
                 encode(&mut frame, &["message", CHANNEL, MESSAGE]);
@@ -265,6 +290,13 @@ impl<'w> Load<'w> {
         }
         Ok(())
     }
+}
+
+fn subscribe(link: &mut Link, channel: &str, bulks: &mut Vec<String>) -> Result<()> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, &["SUBSCRIBE", channel]);
+    link.send(&bytes)?;
+    link.reply(bulks)
 }
 
 fn cells(samples: &[Samples]) -> Vec<String> {
