@@ -90,7 +90,7 @@ fn nothing_is_lost_or_heard_too_late() {
             client.hello3();
         }
         let name =
-            if number % 3 == 0 { ["PSUBSCRIBE", "PUNSUBSCRIBE"] } else { ["SUBSCRIBE", "UNSUBSCRIBE"] };
+            if number.is_multiple_of(3) { ["PSUBSCRIBE", "PUNSUBSCRIBE"] } else { ["SUBSCRIBE", "UNSUBSCRIBE"] };
         for round in 0..150 {
             client.call(&[name[0], "flow"]);
             let mut last: Option<u64> = None;
@@ -275,12 +275,12 @@ fn a_subscriber_that_reads_is_never_closed() {
 
 /// A line of MONITOR without its time and address.
 fn monitored(client: &mut Client) -> String {
-    let line = client.read().unwrap().text();
-    let (time, rest) = line.split_once(' ').unwrap();
-    let (seconds, micros) = time.split_once('.').unwrap();
-    assert!(seconds.parse::<u64>().unwrap() > 1_600_000_000 && micros.len() == 6, "{line}");
-    let (place, call) = rest.split_once("] ").unwrap();
-    let (db, address) = place.strip_prefix('[').unwrap().split_once(' ').unwrap();
+    let line = client.read().expect("a line").text();
+    let (time, rest) = line.split_once(' ').expect("a line of MONITOR");
+    let (seconds, micros) = time.split_once('.').expect("a line of MONITOR");
+    assert!(seconds.parse::<u64>().expect("a time") > 1_600_000_000 && micros.len() == 6, "{line}");
+    let (place, call) = rest.split_once("] ").expect("a line of MONITOR");
+    let (db, address) = place.strip_prefix('[').expect("a line of MONITOR").split_once(' ').expect("a line of MONITOR");
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     format!("{db} {call}")
 }

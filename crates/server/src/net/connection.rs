@@ -141,7 +141,6 @@ impl Connection {
         self.output.pending() < OUTPUT_PAUSE_BYTES || self.input.len() < READ_BYTES
     }
 
-    #[expect(clippy::uninit_vec, reason = "ReadBuf tracks what was initialised")]
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
         self.input.reserve(wanted.max(READ_BYTES));

@@ -23,7 +23,7 @@ pub fn geoadd(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
         first += 1;
     }
     let triples = args.rest(first);
-    if triples.is_empty() || triples.len() % 3 != 0 || options.only_new && options.only_existing {
+    if triples.is_empty() || !triples.len().is_multiple_of(3) || options.only_new && options.only_existing {
         return Err(CommandError::Syntax);
     }
     let triples = triples.chunks_exact(3);
