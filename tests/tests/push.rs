@@ -89,8 +89,11 @@ fn nothing_is_lost_or_heard_too_late() {
         if number % 2 == 1 {
             client.hello3();
         }
-        let name =
-            if number.is_multiple_of(3) { ["PSUBSCRIBE", "PUNSUBSCRIBE"] } else { ["SUBSCRIBE", "UNSUBSCRIBE"] };
+        let name = if number.is_multiple_of(3) {
+            ["PSUBSCRIBE", "PUNSUBSCRIBE"]
+        } else {
+            ["SUBSCRIBE", "UNSUBSCRIBE"]
+        };
         for round in 0..150 {
             client.call(&[name[0], "flow"]);
             let mut last: Option<u64> = None;
@@ -280,7 +283,8 @@ fn monitored(client: &mut Client) -> String {
     let (seconds, micros) = time.split_once('.').expect("a line of MONITOR");
     assert!(seconds.parse::<u64>().expect("a time") > 1_600_000_000 && micros.len() == 6, "{line}");
     let (place, call) = rest.split_once("] ").expect("a line of MONITOR");
-    let (db, address) = place.strip_prefix('[').expect("a line of MONITOR").split_once(' ').expect("a line of MONITOR");
+    let (db, address) =
+        place.strip_prefix('[').expect("a line of MONITOR").split_once(' ').expect("a line of MONITOR");
     assert!(address.starts_with("127.0.0.1:"), "{line}");
     format!("{db} {call}")
 }

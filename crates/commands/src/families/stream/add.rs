@@ -160,7 +160,7 @@ pub(crate) fn xtrim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
     }
     let trim = options.finish(ctx)?.ok_or(CommandError::Syntax)?;
     let key = ctx.key(args.get(1));
-    if ctx.stream(&key)?.is_none_or(Stream::is_empty) {
+    if ctx.stream_mut(&key)?.is_none_or(|stream| stream.is_empty()) {
         reply.int(0);
         return Ok(());
     }

@@ -21,7 +21,7 @@ enum Fate {
 /// XDEL key id [id ...]
 pub(crate) fn xdel(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args.get(1));
-    if ctx.stream(&key)?.is_none() {
+    if ctx.stream_mut(&key)?.is_none() {
         reply.int(0);
         return Ok(());
     }

@@ -75,7 +75,7 @@ pub(super) fn missing(args: &Args<'_>) -> CommandError {
 pub(crate) fn xgroup_create(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let options = Options::parse(args, true)?;
     let key = ctx.key(args.get(2));
-    let exists = match ctx.stream(&key)? {
+    let exists = match ctx.stream_mut(&key)? {
         None if !options.make => return Err(KEY_MISSING),
         stream => stream.is_some(),
     };
@@ -157,6 +157,8 @@ pub(crate) fn xack(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     let key = ctx.key(args.get(1));
     let group = ctx.stream_mut(&key)?.and_then(|stream| stream.group_mut(args.get(2)));
     let Some(group) = group else {
+        // Where there is no key, this was a read that missed it.
+        ctx.stream(&key)?;
         reply.int(0);
         return Ok(());
     };
