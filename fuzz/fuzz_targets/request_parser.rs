@@ -1,7 +1,7 @@
 //! The request parser must read the same requests, or the same error, however its input is cut into reads.
 //!
 //! The first byte says how many cut positions follow (two bytes each); the rest is the input. Valid frames are also
-//! compared with redis-protocol. Run with `cargo +nightly fuzz run request_parser`.
+//! compared with redis-protocol. CONTRIBUTING.md says how to run it.
 
 #![no_main]
 

@@ -18,6 +18,9 @@ pub struct Settings {
     pub lazy_user_flush: bool,
     /// `maxmemory-policy` is an LFU policy: OBJECT FREQ answers, OBJECT IDLETIME does not.
     pub lfu: bool,
+    /// Hard limit of `client-output-buffer-limit normal`, bytes; 0 = none. A reply that outgrows it ends the connection,
+    /// so there is no use in finishing it.
+    pub reply_bytes_max: usize,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             lazy_user_del: false,
             lazy_user_flush: false,
             lfu: false,
+            reply_bytes_max: 0,
         }
     }
 }

@@ -173,8 +173,11 @@ pub mod internal {
     use super::Flags;
     /// Runs holding every partition (FLUSHALL, KEYS, SCAN, SORT with patterns...).
     pub const ALL_PARTITIONS: Flags = Flags(1 << 28);
-    /// Counts as a write for CLIENT PAUSE WRITE, although it changes no key (PUBLISH).
+    /// Counts as a write for CLIENT PAUSE WRITE, although it changes no key (PUBLISH) or is a read (PFCOUNT). Redis keeps
+    /// it out of what COMMAND prints.
     pub const MAY_REPLICATE: Flags = Flags(1 << 29);
+    /// With `ALL_PARTITIONS`: outside a transaction its handler takes the partitions itself, one after the other (SCAN).
+    pub const WALKS: Flags = Flags(1 << 30);
 }
 
 bits! { Categories, CATEGORY_NAMES:

@@ -45,9 +45,15 @@ struct Running {
 impl Running {
     /// Starts it with `args` and waits until it says that it is ready.
     fn start(args: &[&str]) -> Running {
+        Running::start_in(&[], args)
+    }
+
+    /// As `start`, with variables of the environment.
+    fn start_in(environment: &[(&str, &str)], args: &[&str]) -> Running {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(PROGRAM);
         command.args(args).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--io-threads", "1"]);
+        command.envs(environment.iter().copied());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(process.stdout.take().unwrap());
         let mut running = Running { process, log, port };
@@ -205,4 +211,50 @@ fn it_can_go_into_the_background() {
     while pidfile.exists() {
         std::thread::yield_now();
     }
+}
+
+/// A command that runs keeps the first signal waiting; a second one does not wait.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for signals in [["-INT", "-INT"], ["-TERM", "-TERM"], ["-TERM", "-INT"]] {
+        let mut server = Running::start(&["--enable-debug-command", "yes"]);
+        let mut busy = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        busy.write_all(b"DEBUG SLEEP 60\r\n").unwrap();
+        // Only when the command runs is there something to wait for.
+        std::thread::sleep(Duration::from_millis(200));
+        let started = std::time::Instant::now();
+        server.signal(signals[0]);
+        server.wait_for("scheduling shutdown...");
+        assert_eq!(server.process.try_wait().unwrap(), None);
+        server.signal(signals[1]);
+        server.wait_for("exiting now");
+        assert_eq!(server.process.wait().unwrap().code(), Some(1), "{signals:?}");
+        assert!(started.elapsed() < Duration::from_secs(30));
+    }
+}
+
+#[test]
+fn a_supervisor_is_told() {
+    let folder = Folder::new("notify");
+    let path = folder.0.join("notify.sock").display().to_string();
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let receive = || {
+        let mut text = [0; 4096];
+        let length = socket.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    for supervised in ["systemd", "auto"] {
+        let mut server = Running::start_in(&[("NOTIFY_SOCKET", &path)], &["--supervised", supervised]);
+        assert!(receive().contains("READY=1"));
+        server.signal("-TERM");
+        assert_eq!(receive(), "STOPPING=1\n");
+        assert!(server.process.wait().unwrap().success());
+    }
+    // Nobody is told who did not ask.
+    let server = Running::start_in(&[("NOTIFY_SOCKET", &path)], &[]);
+    server.signal("-TERM");
+    drop(server);
+    socket.set_nonblocking(true).unwrap();
+    assert!(socket.recv(&mut [0; 64]).is_err());
 }

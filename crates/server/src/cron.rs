@@ -1,11 +1,14 @@
 //! Periodic work: active expiry, memory figures, `maxmemory-clients`. On the control thread, in slices that never hold a lock for long.
 
+use crate::config::Values;
 use crate::shared::{Shared, unix_ms};
 use redoubt_store::Txn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+/// Keys of a database that are looked at for its average time to live.
+const TTL_SAMPLES: usize = 20;
 /// Keys one partition may lose before its lock is let go.
 const EXPIRE_SLICE: usize = 256;
 /// Share of the time that active expiry may take, as in Redis: 25% at effort 1, 2% more for each further step.
@@ -19,22 +22,47 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         shared.memory.recalibrate();
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         shared.rates.sample(Instant::now(), || shared.totals());
-        if shared.active_expire.load(Relaxed) {
+        // While clients are paused the data stays as it is.
+        if shared.active_expire.load(Relaxed) && !shared.pause.is_on() {
+            sample_ttls(&shared);
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);
-            expire_cycle(&shared, period.mul_f64(share)).await;
+            expire_cycle(&shared, &values, period.mul_f64(share)).await;
         }
         tokio::time::sleep(period).await;
     }
 }
 
+/// Updates the average time to live of each database from a few of its keys, weighting old and new as Redis does.
+fn sample_ttls(shared: &Shared) {
+    let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+    let databases = shared.keyspace.databases();
+    let mut missing: Vec<usize> = (0..databases).collect();
+    let first = txn.rng.usize(0..shared.keyspace.partitions());
+    for step in 0..shared.keyspace.partitions() {
+        txn.acquire_one((first + step) % shared.keyspace.partitions());
+        missing.retain(|db| {
+            let (count, sum) = txn.sample_ttl(*db, TTL_SAMPLES);
+            if count > 0 {
+                let before = shared.average_ttl[*db].load(Relaxed);
+                let now = sum / count;
+                let average = if before == 0 { now } else { before / 50 * 49 + now / 50 };
+                shared.average_ttl[*db].store(average, Relaxed);
+            }
+            count == 0
+        });
+        txn.release();
+    }
+    missing.into_iter().for_each(|db| shared.average_ttl[db].store(0, Relaxed));
+}
+
 /// Removes due keys, partition by partition, within the time given.
-async fn expire_cycle(shared: &Arc<Shared>, budget: Duration) {
+async fn expire_cycle(shared: &Arc<Shared>, values: &Values, budget: Duration) {
     let started = Instant::now();
     let mut rng = fastrand::Rng::new();
     let first = rng.usize(0..shared.keyspace.partitions());
     for step in 0..shared.keyspace.partitions() {
         let partition = (first + step) % shared.keyspace.partitions();
-        while expire_slice(shared, partition, rng.fork()) {
+        while expire_slice(shared, values, partition, rng.fork()) {
             if started.elapsed() > budget {
                 return;
             }
@@ -44,8 +72,9 @@ async fn expire_cycle(shared: &Arc<Shared>, budget: Duration) {
 }
 
 /// One slice of one partition. True if more is left.
-fn expire_slice(shared: &Shared, partition: usize, rng: fastrand::Rng) -> bool {
+fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastrand::Rng) -> bool {
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), rng);
+    txn.lazy = values.lazy();
     txn.effects.enable(shared.log.is_active());
     txn.acquire_one(partition);
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
@@ -63,8 +92,6 @@ fn expire_slice(shared: &Shared, partition: usize, rng: fastrand::Rng) -> bool {
     delivery.wake_all();
     let counters = std::mem::take(&mut txn.counters);
     shared.stats.add(shared.stats.background(), &counters);
-    for garbage in txn.garbage.drain(..) {
-        let _ = shared.garbage.send(garbage);
-    }
+    txn.garbage.drain(..).for_each(|garbage| shared.free_lazily(garbage));
     more
 }

@@ -4,7 +4,7 @@ use crate::client::flag;
 use crate::config::Values;
 use crate::pubsub::Delivery;
 use crate::shared::Shared;
-use redoubt_store::{Candidate, EvictionPolicy, Txn};
+use redoubt_store::{Candidate, EvictionPolicy, Garbage, Txn};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,6 +19,7 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
     if policy == EvictionPolicy::NoEviction {
         return;
     }
+    txn.lazy = values.lazy();
     let db = txn.db();
     let mut fruitless = 0;
     let mut removed = 0;
@@ -26,9 +27,11 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
         let evicted = evict_one(shared, txn, policy, values.maxmemory_samples);
         fruitless = if evicted { 0 } else { fruitless + 1 };
         removed += usize::from(evicted);
-        // Lazily freed values give their memory back only when dropped: do that before looking again.
-        txn.garbage.clear();
+        // What is dropped elsewhere gives its memory back later, and counts as given back now.
+        let dropped = txn.garbage.iter().map(Garbage::memory).sum::<usize>() as i64;
+        txn.garbage.drain(..).for_each(|garbage| shared.free_lazily(garbage));
         shared.memory.report();
+        shared.memory.credit(dropped);
     }
     shared.stats.evicted(worker, removed as u64);
     txn.set_db(db);

@@ -45,6 +45,12 @@ impl Memory {
         }
     }
 
+    /// Counts bytes as given back that another thread is about to give back. That thread does not report, so nothing is
+    /// counted twice; the next calibration replaces the sum anyway.
+    pub fn credit(&self, bytes: i64) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+
     /// Notes that the server is ready: what is in use now is not data.
     pub fn mark_startup(&self) {
         self.startup.store(self.used(), Relaxed);

@@ -54,9 +54,10 @@ impl Builder {
             .map(|index| worker::start(index, Arc::clone(&shared)))
             .collect::<Result<Vec<Worker>, _>>()
             .map_err(|error| abandon(&shared, error))?;
+        let lazy_freed = Arc::clone(&shared.lazy_freed);
         let lazy_free = std::thread::Builder::new()
             .name("lazy-free".into())
-            .spawn(move || to_drop.into_iter().for_each(drop))
+            .spawn(move || to_drop.into_iter().for_each(|garbage| lazy_freed.free(garbage)))
             .map_err(|error| abandon(&shared, error))?;
         drop(lazy_free);
         let control = start_control(Arc::clone(&shared), workers, listeners)

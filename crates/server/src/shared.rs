@@ -20,6 +20,42 @@ pub struct Pause {
     pub writes_only: AtomicBool,
 }
 
+impl Pause {
+    /// Whether it lasts. One that is over is forgotten, so that nobody reads the clock for it again.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        let until = self.until_ms.load(Relaxed);
+        until != 0 && (until > unix_ms() || self.end(until))
+    }
+
+    /// Always false: the pause that ended at `until` is none any more.
+    #[cold]
+    fn end(&self, until: i64) -> bool {
+        // A new pause that began meanwhile stays; the next look finds it.
+        let _ = self.until_ms.compare_exchange(until, 0, Relaxed, Relaxed);
+        false
+    }
+}
+
+/// Values dropped by the background thread.
+#[derive(Debug, Default)]
+pub struct LazyFreed {
+    /// Objects waiting for it.
+    pub pending: AtomicU64,
+    /// Objects it has dropped.
+    pub done: AtomicU64,
+}
+
+impl LazyFreed {
+    /// Drops it.
+    pub fn free(&self, garbage: Garbage) {
+        let objects = garbage.objects();
+        drop(garbage);
+        self.pending.fetch_sub(objects, Relaxed);
+        self.done.fetch_add(objects, Relaxed);
+    }
+}
+
 /// See the module's text.
 pub struct Shared {
     /// The data.
@@ -42,7 +78,11 @@ pub struct Shared {
     /// Memory figures.
     pub memory: Memory,
     /// Values waiting to be dropped by the background thread.
-    pub garbage: std::sync::mpsc::Sender<Garbage>,
+    garbage: std::sync::mpsc::Sender<Garbage>,
+    /// How many there are and were.
+    pub lazy_freed: Arc<LazyFreed>,
+    /// Average time to live of the keys that expire, milliseconds, by database; an estimate from samples.
+    pub average_ttl: Box<[AtomicI64]>,
     /// Operations and bytes per second of the last moments.
     pub rates: crate::info::Rates,
     /// Statistics.
@@ -81,6 +121,7 @@ impl Shared {
         let values = config.values();
         let mut rng = fastrand::Rng::new();
         let run_id = (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(0..16)])).collect();
+        let databases = values.databases;
         let renamed = crate::dispatch::renames::Renames::new(config.renames());
         Shared {
             keyspace: Keyspace::new(values.databases, PARTITIONS, rng.u64(..)),
@@ -95,6 +136,8 @@ impl Shared {
             pause: Pause::default(),
             memory: Memory::default(),
             garbage,
+            lazy_freed: Arc::default(),
+            average_ttl: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             rates: crate::info::Rates::default(),
             stats: crate::stats::Stats::new(workers),
             slowlog: crate::slowlog::SlowLog::default(),
@@ -143,6 +186,15 @@ impl Shared {
         crate::info::Totals { commands: self.stats.commands_processed(), net_in, net_out }
     }
 
+    /// Has the background thread drop it.
+    pub fn free_lazily(&self, garbage: Garbage) {
+        self.lazy_freed.pending.fetch_add(garbage.objects(), Relaxed);
+        if let Err(rejected) = self.garbage.send(garbage) {
+            // Without the background thread (the server stops) it is dropped here.
+            self.lazy_freed.free(rejected.0);
+        }
+    }
+
     /// A new client id.
     pub fn next_client_id(&self) -> u64 {
         self.next_client.fetch_add(1, Relaxed)
@@ -175,3 +227,19 @@ impl Shared {
 
 /// Locks over the keyspace; see docs/decisions/0003-partitions.md.
 const PARTITIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_over_is_forgotten() {
+        let pause = Pause::default();
+        assert!(!pause.is_on());
+        pause.until_ms.store(unix_ms() + 60_000, Relaxed);
+        assert!(pause.is_on());
+        pause.until_ms.store(unix_ms() - 1, Relaxed);
+        assert!(!pause.is_on());
+        assert_eq!(pause.until_ms.load(Relaxed), 0);
+    }
+}

@@ -84,6 +84,16 @@ impl Txn<'_> {
         }
     }
 
+    /// Draws up to `samples` expiring keys of a database from the held partitions: how many of them are alive, and the
+    /// sum of their times to live, milliseconds.
+    pub fn sample_ttl(&mut self, db: usize, samples: usize) -> (i64, i64) {
+        let mut drawn = Vec::new();
+        self.sample(db, EvictionPolicy::VolatileTtl, samples, &mut drawn);
+        let left = |candidate: &Candidate| (u64::MAX - candidate.score) as i64 - self.now_ms();
+        let alive = drawn.iter().map(left).filter(|left| *left > 0);
+        alive.fold((0, 0), |(count, sum), left| (count + 1, left.saturating_add(sum)))
+    }
+
     fn score(&mut self, entry: Entry, policy: EvictionPolicy) -> u64 {
         use EvictionPolicy as P;
         match policy {

@@ -19,6 +19,14 @@ impl Collection {
         };
         len > 64
     }
+
+    /// Goes on with moving members to a table of another size, if it has begun.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if let Collection::Hash(hash) = self {
+            hash.settle();
+        }
+    }
 }
 
 impl Entry {

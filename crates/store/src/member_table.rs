@@ -273,8 +273,21 @@ impl<T: Member> MemberTable<T> {
         }
     }
 
+    /// Moves the members of a few buckets on, if the table is on its way to another size. Changes do so by themselves;
+    /// with the reads of whoever owns the table calling this, one that is used at all gets there.
+    #[inline]
+    pub fn settle(&mut self) {
+        self.migrate(STEP);
+    }
+
+    /// Whether no members are on their way to a table of another size.
+    pub fn is_settled(&self) -> bool {
+        self.leaving.is_none()
+    }
+
     /// The member with these bytes, for a change that keeps them.
     pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut T> {
+        self.migrate(STEP);
         self.find_mut(key, member_hash(key))
     }
 
@@ -297,6 +310,7 @@ impl<T: Member> MemberTable<T> {
     #[inline]
     pub fn insert_with(&mut self, key: &[u8], make: impl FnOnce() -> T) -> bool {
         let hash = member_hash(key);
+        self.migrate(STEP);
         if self.find_mut(key, hash).is_some() {
             return false;
         }
@@ -307,6 +321,7 @@ impl<T: Member> MemberTable<T> {
     /// Adds `member`; returns the one with the same bytes that it replaces.
     pub fn insert(&mut self, member: T) -> Option<T> {
         let hash = member_hash(member.key());
+        self.migrate(STEP);
         if let Some(there) = self.find_mut(member.key(), hash) {
             return Some(std::mem::replace(there, member));
         }
@@ -321,7 +336,6 @@ impl<T: Member> MemberTable<T> {
         }
         self.main.place(hash, member);
         self.len += 1;
-        self.migrate(STEP);
     }
 
     /// Removes the member with these bytes.
@@ -331,6 +345,7 @@ impl<T: Member> MemberTable<T> {
 
     /// Removes the member whose bytes have this hash and that `is` accepts. At most one may be.
     pub fn remove_where(&mut self, hash: u64, is: impl Fn(&T) -> bool) -> Option<T> {
+        self.migrate(STEP);
         let mut member = self.main.take(hash, &is);
         if member.is_none()
             && let Some(leaving) = &mut self.leaving
@@ -344,7 +359,6 @@ impl<T: Member> MemberTable<T> {
         } else if self.len < self.main.all.len() * LOAD_MAX / 8 {
             self.resize(self.len.div_ceil(LOAD_MAX / 2));
         }
-        self.migrate(STEP);
         Some(member)
     }
 

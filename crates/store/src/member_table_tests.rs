@@ -193,3 +193,31 @@ proptest! {
         prop_assert_eq!(table.into_members().count(), members.len());
     }
 }
+
+#[test]
+fn a_table_on_its_way_gets_there_whatever_it_is_used_for() {
+    let on_the_way = || {
+        let mut table = filled(3 * AT_ONCE as u32 * LOAD_MAX as u32);
+        let mut next = table.len() as u32;
+        while table.is_settled() {
+            table.insert(ThinBytes::new(&text(next)));
+            next += 1;
+        }
+        table
+    };
+    let uses: [fn(&mut Table); 5] = [
+        |table| table.settle(),
+        |table| assert!(table.get_mut(&text(7)).is_some()),
+        |table| assert!(table.remove(b"not there").is_none()),
+        |table| assert!(table.insert(ThinBytes::new(&text(7))).is_some()),
+        |table| assert!(!table.insert_with(&text(7), || unreachable!("it is there"))),
+    ];
+    for with in uses {
+        let mut table = on_the_way();
+        let (len, before) = (table.len(), table.mem_usage());
+        (0..len).for_each(|_| with(&mut table));
+        assert!(table.is_settled() && table.mem_usage() < before);
+        assert!((0..len as u32).all(|number| table.contains(&text(number))));
+        assert_eq!(table.len(), len);
+    }
+}

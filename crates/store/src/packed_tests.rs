@@ -166,3 +166,29 @@ proptest! {
         prop_assert_eq!(texts(&packed.clone()), texts(&packed));
     }
 }
+
+#[test]
+fn texts_that_only_look_like_integers_are_equal_to_themselves_only() {
+    for text in [
+        "12",
+        "012",
+        "+12",
+        "-0",
+        "0",
+        "00",
+        " 12",
+        "12 ",
+        "1e1",
+        "9223372036854775808",
+        "-9223372036854775808",
+    ] {
+        let mut packed = Packed::new();
+        packed.push_back(text.as_bytes());
+        let value = packed.get(0).expect("one entry");
+        for other in ["12", "012", "+12", "-0", "0", "00", " 12", "-9223372036854775808"] {
+            assert_eq!(value == *other.as_bytes(), text == other, "{text:?} and {other:?}");
+            assert_eq!(PackedValue::Bytes(text.as_bytes()) == *other.as_bytes(), text == other);
+        }
+        assert_eq!(value.to_vec(), text.as_bytes());
+    }
+}

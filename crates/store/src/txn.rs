@@ -5,12 +5,13 @@ use crate::access::AccessClock;
 use crate::effects::Effects;
 use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload};
 use crate::events::{Class, Event};
+use crate::garbage::{Garbage, Lazy};
 use crate::key::Key;
 use crate::keyspace::{Database, Keyspace, PartitionSet};
 use crate::number;
 use crate::record::Recorder;
 use crate::side::{Signal, Waiter, WatchMark};
-use crate::table::{Detached, Place};
+use crate::table::Place;
 use crate::value::{StrMut, Value, ValueMut, ValueRef};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -50,17 +51,6 @@ pub struct Access {
     pub frequency: u32,
 }
 
-/// A value taken out of the keyspace and not dropped yet, so that dropping can happen elsewhere.
-pub enum Garbage {
-    /// One value.
-    Value(Value),
-    /// The tables of a flushed database.
-    Tables(FlushedTables),
-}
-
-/// Tables of a flushed database.
-pub struct FlushedTables(#[expect(dead_code, reason = "held to be dropped")] pub(crate) Vec<Detached>);
-
 const NOT_SINGLE: usize = usize::MAX;
 
 /// See the module's text. Unlocks what it holds when dropped.
@@ -89,6 +79,14 @@ pub struct Txn<'k> {
     pub signalled: Vec<Signal>,
     /// Values removed lazily: to be dropped by whoever drains this.
     pub garbage: Vec<Garbage>,
+    /// Values that the caller drops before it answers, once the locks are released.
+    pub garbage_of_caller: Vec<Garbage>,
+    /// Which removals are lazy besides those that say so.
+    pub lazy: Lazy,
+    /// Newest log offset of partitions that were walked through and are not held any more.
+    pub(crate) walked_offset: u64,
+    /// What has expired is hidden but stays (while clients are paused).
+    pub keep_expired: bool,
     /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
     pub touched: bool,
     /// Which keys are touched, for tests.
@@ -115,6 +113,10 @@ impl<'k> Txn<'k> {
             events: Vec::new(),
             signalled: Vec::new(),
             garbage: Vec::new(),
+            garbage_of_caller: Vec::new(),
+            lazy: Lazy::default(),
+            walked_offset: 0,
+            keep_expired: false,
             touched: false,
             recorder: Recorder::default(),
         }
@@ -265,7 +267,9 @@ impl<'k> Txn<'k> {
         if let Some(at) = place.entry().expire_ms()
             && at <= self.now_ms
         {
-            self.expire(key, place);
+            if !self.keep_expired {
+                self.expire(key, place);
+            }
             return None;
         }
         Some(place)
@@ -277,7 +281,7 @@ impl<'k> Txn<'k> {
     }
 
     fn expire(&mut self, key: &Key<'_>, place: Place) {
-        self.detach(key, place, true);
+        self.detach(key, place, self.lazy.expire);
         self.counters.expired += 1;
         self.effects.push(self.db, &[b"DEL", key.bytes]);
         self.notify(key, Class::Expired, "expired");
@@ -287,9 +291,15 @@ impl<'k> Txn<'k> {
     fn detach(&mut self, key: &Key<'_>, place: Place, lazy: bool) {
         let entry = self.unlink(key, place);
         // SAFETY: see the note above `impl`; the entry is out of its table.
+        unsafe { self.free(entry, lazy) };
+    }
+
+    /// # Safety
+    /// The entry is out of its table, and nothing refers to it.
+    unsafe fn free(&mut self, entry: Entry, lazy: bool) {
+        // SAFETY: by the caller.
         unsafe {
-            let heavy = lazy && entry.collection().is_some_and(|value| value.is_heavy());
-            if heavy {
+            if lazy && entry.collection().is_some_and(|value| value.is_heavy()) {
                 let mut scratch = Vec::new();
                 self.garbage.push(Garbage::Value(Value::from_payload(entry.into_payload(&mut scratch))));
             } else {
@@ -373,6 +383,14 @@ impl<'k> Txn<'k> {
             Some(place) => {
                 self.counters.hits += 1;
                 self.access(&place);
+                let entry = place.entry();
+                if let Some(string) = entry.as_str() {
+                    return Some(ValueRef::Str(string));
+                }
+                // SAFETY: see the note above `impl`: nothing else refers to the value yet.
+                if let Some(collection) = unsafe { entry.collection_mut() } {
+                    collection.settle();
+                }
                 Some(Self::view_of(&place))
             }
             None => {
@@ -474,7 +492,11 @@ impl<'k> Txn<'k> {
 
     fn put(&mut self, key: &Key<'_>, payload: Payload<'_>, expiry: Expiry) {
         self.touch_for_change(key);
-        let Some(place) = self.find(key) else {
+        // What is hidden must not come to be there twice.
+        let keep_expired = std::mem::take(&mut self.keep_expired);
+        let place = self.find(key);
+        self.keep_expired = keep_expired;
+        let Some(place) = place else {
             let expire_ms = match expiry {
                 Expiry::At(at) => Some(at),
                 Expiry::Clear | Expiry::Keep => None,
@@ -523,7 +545,7 @@ impl<'k> Txn<'k> {
 
     fn discard(&mut self, old: Entry) {
         // SAFETY: see the note above `impl`; the entry is out of its table.
-        unsafe { old.free() };
+        unsafe { self.free(old, self.lazy.overwrite) };
     }
 
     /// Removes a key. True if it existed.
@@ -607,6 +629,17 @@ impl<'k> Txn<'k> {
     #[inline]
     pub fn changed(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
         self.counters.dirty += 1;
+        self.notify(key, class, event);
+    }
+
+    /// As `changed` for a call that made several changes: Redis counts the elements.
+    pub fn changed_times(&mut self, key: &Key<'_>, class: Class, event: &'static str, times: usize) {
+        self.counters.dirty += times as u64;
+        self.notify(key, class, event);
+    }
+
+    /// A further event of a change that is counted already ("del" when the last element went).
+    pub fn changed_too(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
         self.notify(key, class, event);
     }
 
@@ -718,7 +751,8 @@ impl<'k> Txn<'k> {
     /// The newest log offset that anything readable in the held partitions was written at.
     pub fn log_offset(&self) -> u64 {
         // SAFETY: the partitions are held.
-        self.held.iter().map(|partition| unsafe { self.space.side(partition) }.log_offset).max().unwrap_or(0)
+        let held = self.held.iter().map(|partition| unsafe { self.space.side(partition) }.log_offset);
+        held.fold(self.walked_offset, u64::max)
     }
 
     // --- expiry and eviction -------------------------------------------------------------------------------------
@@ -747,7 +781,7 @@ impl<'k> Txn<'k> {
     pub fn evict(&mut self, bytes: &[u8]) -> bool {
         let key = self.space.key(bytes);
         let Some(place) = self.find(&key) else { return false };
-        self.detach(&key, place, true);
+        self.detach(&key, place, self.lazy.evict);
         self.effects.push(self.db, &[b"DEL", bytes]);
         self.notify(&key, Class::Evicted, "evicted");
         true

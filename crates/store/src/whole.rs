@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use crate::entry::{Collection, Entry};
+use crate::garbage::{FlushedTables, Garbage};
 use crate::side::Signal;
-use crate::txn::{FlushedTables, Garbage, Txn};
+use crate::txn::Txn;
 use crate::value::ValueRef;
 
 // SAFETY note for the whole file: as in `txn`.
@@ -42,7 +43,9 @@ impl Txn<'_> {
         database.due_hashes.iter().for_each(|due| drop(due.take()));
         let tables =
             database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
-        self.garbage.push(Garbage::Tables(FlushedTables(tables)));
+        if removed > 0 {
+            self.garbage.push(Garbage::Tables(FlushedTables { keys: removed, tables }));
+        }
         removed
     }
 
@@ -155,16 +158,34 @@ impl Txn<'_> {
         }
     }
 
+    /// Holds the partition of a slot: either all are held, or it is taken in place of the one before. What was read
+    /// in that one is not forgotten: replies wait for the newest offset of all.
+    fn walk_to(&mut self, slot: usize, walks: bool) {
+        let partition = self.space.partition_of(slot as u16);
+        if !walks || self.holds_only(partition) {
+            return;
+        }
+        self.walked_offset = self.log_offset();
+        self.release();
+        self.acquire_one(partition);
+    }
+
     /// One step of SCAN over the current database: visits the live keys of buckets from `cursor` on until about
-    /// `count` were seen, and returns the next cursor, 0 at the end. All partitions must be held.
+    /// `count` were seen, and returns the next cursor, 0 at the end. Either all partitions are held or none: then it
+    /// takes them one after the other, in ascending order, and the last is still held afterwards.
     ///
-    /// The cursor is the slot in its low 14 bits and the place in the slot's table above.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
-        self.assert_all_held();
+    /// The cursor is the slot in its low 14 bits and the place in the slot's table above. A key never changes its
+    /// slot and a slot is visited under its lock, so the guarantee of a table's scan is that of the whole.
+    pub fn scan(&mut self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], ValueRef<'_>)) -> u64 {
+        let walks = self.held().is_empty();
+        if !walks {
+            self.assert_all_held();
+        }
         let Some(database) = self.space.database(self.db) else { return 0 };
         let (mut slot, mut place) = ((cursor & 0x3fff) as usize, cursor >> 14);
         let (mut seen, mut buckets) = (0, 0);
         while slot < crate::key::SLOTS {
+            self.walk_to(slot, walks);
             let table = &database.tables[slot];
             if table.len() > 0 {
                 buckets += 1;
@@ -219,5 +240,61 @@ impl Txn<'_> {
             self.contains(&key);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Expiry, Keyspace, Txn};
+    use std::collections::BTreeSet;
+
+    fn filled(keys: usize) -> Keyspace {
+        let space = Keyspace::new(1, 8, 1);
+        let mut txn = Txn::new(&space, 0, fastrand::Rng::with_seed(1));
+        txn.acquire(space.all_partitions());
+        for number in 0..keys {
+            let name = format!("key:{number}").into_bytes();
+            txn.set_string(&txn.key(&name), b"v", Expiry::Clear);
+        }
+        drop(txn);
+        space
+    }
+
+    #[test]
+    fn a_scan_that_holds_nothing_takes_one_partition_after_the_other() {
+        let space = filled(2000);
+        let mut txn = Txn::new(&space, 0, fastrand::Rng::with_seed(1));
+        let (mut cursor, mut seen, mut partitions) = (0, BTreeSet::new(), BTreeSet::new());
+        loop {
+            cursor = txn.scan(cursor, 10, |key, _| assert!(seen.insert(key.to_vec())));
+            assert_eq!(txn.held().iter().count(), 1);
+            partitions.extend(txn.held().iter());
+            txn.release();
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!((seen.len(), partitions.len()), (2000, 8));
+    }
+
+    #[test]
+    fn what_a_scan_has_walked_through_counts_for_the_log() {
+        let space = filled(10);
+        let mut txn = Txn::new(&space, 0, fastrand::Rng::with_seed(1));
+        txn.acquire_one(0);
+        txn.set_log_offset(7);
+        txn.release();
+        assert_eq!(txn.scan(0, 1000, |_, _| {}), 0);
+        assert!(!txn.held().contains(0));
+        assert_eq!(txn.log_offset(), 7);
+    }
+
+    #[test]
+    fn a_flushed_database_is_as_many_objects_as_it_had_keys() {
+        let space = filled(10);
+        let mut txn = Txn::new(&space, 0, fastrand::Rng::with_seed(1));
+        txn.acquire(space.all_partitions());
+        assert_eq!((txn.flush(0), txn.flush(0)), (10, 0));
+        assert_eq!(txn.garbage.iter().map(crate::Garbage::objects).collect::<Vec<_>>(), [10]);
     }
 }

@@ -8,12 +8,15 @@ use std::process::Command;
 /// Version of the Python client the tests use.
 const REDIS_PY: &str = "redis==8.1.0";
 
-/// Builds the server, then runs all tests, tidy's among them; `arguments` are handed to `cargo test`.
+/// Runs clippy and checks the dependencies, builds the server, then runs all tests, tidy's among them; `arguments` are
+/// handed to `cargo test`.
 ///
 /// # Errors
 /// When anything fails.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ensure_reference();
+    run_program(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    check_dependencies()?;
     run_program(cargo().args(["build", "--package", "redoubt", "--bin", "redoubt-server"]))?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
@@ -26,6 +29,33 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Err(error) => eprintln!("the tests with the Python client are skipped: {error:#}"),
     }
     run_program(&mut tests)
+}
+
+/// Licences, sources and bans of all dependencies; known vulnerabilities where their list can be fetched.
+fn check_dependencies() -> Result<()> {
+    if find_program("cargo-deny").is_none() {
+        eprintln!(
+            "cargo-deny is missing: licences and sources of the dependencies are not checked. \
+             `cargo install --locked cargo-deny` installs it."
+        );
+        return Ok(());
+    }
+    let deny = |what: &[&str]| {
+        let mut command = cargo();
+        command.args(["deny", "--log-level", "error", "check"]).args(what);
+        command
+    };
+    run_program(&mut deny(&["bans", "licenses", "sources"]))?;
+    let advisories = deny(&["advisories"]).output().context("running cargo deny")?;
+    let text = String::from_utf8_lossy(&advisories.stderr);
+    match advisories.status.success() {
+        true => Ok(()),
+        false if text.contains("failed to fetch advisory database") => {
+            eprintln!("the list of known vulnerabilities cannot be fetched here: they are not checked");
+            Ok(())
+        }
+        false => anyhow::bail!("cargo deny check advisories:\n{text}"),
+    }
 }
 
 /// Installs the reference server where that is possible and names it where not.

@@ -5,7 +5,7 @@ use super::template::Call;
 use crate::client::Client;
 use crate::reply::Reply;
 use crate::words;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::fmt::Write;
 
 /// How far two servers' clocks readings of one expiry may lie apart, in the unit of the reply.
@@ -59,8 +59,8 @@ fn rule(call: &Call) -> Rule {
 /// # Errors
 /// When a server stops answering.
 pub fn difference(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> Result<Option<String>> {
-    let left = replies(ours, calls)?;
-    let right = replies(reference, calls)?;
+    let (left, left_dirty) = replies(ours, calls)?;
+    let (right, right_dirty) = replies(reference, calls)?;
     let mut queued: Vec<Rule> = Vec::new();
     let mut text = String::new();
     let mut differs = false;
@@ -82,23 +82,35 @@ pub fn difference(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> 
     if differs {
         return Ok(Some(text));
     }
+    if left_dirty != right_dirty {
+        let differs = format!("# ours counts {left_dirty} changes, the reference {right_dirty}\n");
+        return Ok(Some(text + &differs));
+    }
     let (left, right) = (state::read(ours)?, state::read(reference)?);
     Ok(state::difference(&left, &right).map(|difference| format!("{text}# final state: {difference}\n")))
 }
 
-/// Empties all databases and sends all calls at once; one reply for each.
-fn replies(client: &mut Client, calls: &[Call]) -> Result<Vec<Reply>> {
+/// Empties all databases and sends all calls at once; one reply for each, and the number of changes the server counted.
+fn replies(client: &mut Client, calls: &[Call]) -> Result<(Vec<Reply>, i64)> {
     for reset in [["DISCARD", ""], ["UNWATCH", ""], ["FLUSHALL", "SYNC"]] {
         let words: Vec<&str> = reset.into_iter().filter(|word| !word.is_empty()).collect();
         client.try_call(&words)?;
     }
+    let before = changes(client)?;
     for call in calls {
         client.send(call)?;
     }
     let replies: Result<Vec<Reply>> = calls.iter().map(|_| client.read()).collect();
     let replies = replies?;
     client.try_call(&["DISCARD"])?;
-    Ok(replies)
+    Ok((replies, changes(client)? - before))
+}
+
+/// `rdb_changes_since_last_save`.
+fn changes(client: &mut Client) -> Result<i64> {
+    let info = client.try_call(&["INFO", "persistence"])?.text();
+    let line = info.lines().find_map(|line| line.strip_prefix("rdb_changes_since_last_save:"));
+    line.context("INFO has no number of changes")?.trim().parse().context("a number")
 }
 
 fn same_exec(queued: &[Rule], left: &Reply, right: &Reply) -> bool {

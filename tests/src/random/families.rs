@@ -69,7 +69,7 @@ const STRING: &[&str] = &[
     "LCS {k} {k} [(LEN|IDX)] [MINMATCHLEN {i}] [WITHMATCHLEN]",
 ];
 
-/// Numbers stay small: at the edges of 64 bits the reference's own overflow check overflows.
+/// Increments stay small and fields of 64 bits are not incremented: there the reference's own overflow check overflows.
 const BITMAP: &[&str] = &[
     "SETBIT {k} {o} {bit}",
     "SETBIT {k} {o} 1",
@@ -79,7 +79,7 @@ const BITMAP: &[&str] = &[
     "BITPOS {k} {bit} {i} {i} (BYTE|BIT)",
     "BITOP (AND|OR|XOR) {k} {k}+",
     "BITOP NOT {k} {k}+",
-    "BITFIELD {k} (GET {t} {o}|SET {t} {o} {i}|INCRBY {t} {o} {i}|OVERFLOW (WRAP|SAT|FAIL|x))+",
+    "BITFIELD {k} (GET {t} {o}|SET {t} {o} {i}|INCRBY {st} {o} {i}|OVERFLOW (WRAP|SAT|FAIL|x))+",
     "BITFIELD {k} INCRBY u8 (0|#1) {c} OVERFLOW SAT INCRBY i8 #2 100",
     "BITFIELD_RO {k} (GET {t} {o})+",
     "GET {k}",

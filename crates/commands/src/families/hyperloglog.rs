@@ -35,32 +35,33 @@ fn change<T>(
 /// PFADD key [element ...]. <https://redis.io/docs/latest/commands/pfadd/>
 pub fn pfadd(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let sparse_max = ctx.settings.hll_sparse_bytes_max;
-    let add_all = |value: &mut Vec<u8>| -> Result<bool, CommandError> {
-        let mut grew = false;
+    let add_all = |value: &mut Vec<u8>| -> Result<usize, CommandError> {
+        let mut grew = 0;
         for element in args.rest(2) {
-            grew |= hyperloglog::add(value, element, sparse_max)?;
+            grew += usize::from(hyperloglog::add(value, element, sparse_max)?);
         }
         Ok(grew)
     };
     let key = ctx.key(args.get(1));
     let mut grew = change(ctx, &key, |value| {
         let grew = add_all(value)?;
-        if grew {
+        if grew > 0 {
             hyperloglog::invalidate(value);
         }
         Ok(grew)
     })?;
     if grew.is_none() {
         let mut value = hyperloglog::new();
-        add_all(&mut value)?;
+        // Making the key counts as a change too.
+        grew = Some(add_all(&mut value)? + 1);
         hyperloglog::invalidate(&mut value);
         ctx.txn.insert(&key, Value::Raw(value), None);
-        grew = Some(true);
     }
-    if grew == Some(true) {
-        ctx.txn.changed(&key, Class::String, "pfadd");
+    let grew = grew.unwrap_or(0);
+    if grew > 0 {
+        ctx.txn.changed_times(&key, Class::String, "pfadd", grew);
     }
-    reply.int(i64::from(grew == Some(true)));
+    reply.int(i64::from(grew > 0));
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! What the families of collections share: scan options, random positions, replies of members.
 
 use crate::args::{Args, Cursor};
+use crate::context::Settings;
 use crate::error::CommandError;
 use crate::number::parse_i64;
 use hashbrown::HashSet;
@@ -75,6 +76,39 @@ pub(crate) fn random_count(args: &Args<'_>, at: usize) -> Result<i64, CommandErr
         ));
     }
     Ok(count)
+}
+
+/// Longest reply to a negative count where no output limit ends the connection before, bytes: no call can ask for more
+/// than memory holds.
+const REPEATED_BYTES_MAX: usize = 1 << 30;
+/// Fewest bytes an element takes in a reply.
+const ELEMENT_BYTES: u64 = 6;
+const OUT_OF_RANGE: CommandError = CommandError::text("ERR value is out of range");
+
+/// How far the reply to a negative count may go: the number of elements is whatever the client likes.
+pub(crate) struct Repeats {
+    end: usize,
+    limited: bool,
+}
+
+impl Repeats {
+    /// Refuses a count that could not be answered. `reply` is where the elements will go.
+    pub(crate) fn new(settings: &Settings, count: u64, reply: &Reply<'_>) -> Result<Repeats, CommandError> {
+        let limited = settings.reply_bytes_max != 0;
+        if !limited && count > REPEATED_BYTES_MAX as u64 / ELEMENT_BYTES {
+            return Err(OUT_OF_RANGE);
+        }
+        let bytes = if limited { settings.reply_bytes_max } else { REPEATED_BYTES_MAX };
+        Ok(Repeats { end: reply.position().saturating_add(bytes), limited })
+    }
+
+    /// False once the reply is so long that it ends the connection, as in Redis: nobody will read the rest.
+    pub(crate) fn go_on(&self, reply: &Reply<'_>) -> Result<bool, CommandError> {
+        match reply.position() <= self.end {
+            false if !self.limited => Err(OUT_OF_RANGE),
+            fits => Ok(fits),
+        }
+    }
 }
 
 /// A count that must not be negative: anything else, no number included, is "out of range, must be positive".

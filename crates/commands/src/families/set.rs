@@ -1,6 +1,6 @@
 //! Commands on sets. <https://redis.io/docs/latest/commands/?group=set>
 
-use super::members::{self, ScanOptions, bulk, positive_count, random_count, sample};
+use super::members::{self, Repeats, ScanOptions, bulk, positive_count, random_count, sample};
 use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -18,7 +18,7 @@ pub fn sadd(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
     set.prepare(members[0], members.len(), limits);
     let added = members.iter().filter(|member| set.insert(member, limits)).count();
     if added > 0 {
-        ctx.txn.changed(&key, Class::Set, "sadd");
+        ctx.txn.changed_times(&key, Class::Set, "sadd", added);
     }
     reply.int(added as i64);
     Ok(())
@@ -33,7 +33,7 @@ pub fn srem(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
     };
     let removed = args.rest(2).iter().filter(|member| set.remove(member)).count();
     if removed > 0 {
-        ctx.txn.changed(&key, Class::Set, "srem");
+        ctx.txn.changed_times(&key, Class::Set, "srem", removed);
         drop_empty(ctx, &key);
     }
     reply.int(removed as i64);
@@ -43,7 +43,7 @@ pub fn srem(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
 /// Removes a key whose last member went.
 fn drop_empty(ctx: &mut Context<'_>, key: &Key<'_>) {
     if ctx.txn.remove_if_empty(key) {
-        ctx.txn.changed(key, Class::Generic, "del");
+        ctx.txn.changed_too(key, Class::Generic, "del");
     }
 }
 
@@ -136,19 +136,19 @@ pub fn spop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
     };
     match count {
         Some(0) => reply.set(0),
-        Some(count) if count >= len => pop_all(ctx, &key, reply),
+        Some(count) if count >= len => pop_all(ctx, &key, len, reply),
         count => pop_some(ctx, &key, count, len, reply)?,
     }
     Ok(())
 }
 
-fn pop_all(ctx: &mut Context<'_>, key: &Key<'_>, reply: &mut Reply<'_>) {
+fn pop_all(ctx: &mut Context<'_>, key: &Key<'_>, len: usize, reply: &mut Reply<'_>) {
     if let Ok(Some(set)) = ctx.set_view(key) {
         reply_all(reply, set);
     }
-    ctx.txn.changed(key, Class::Set, "spop");
+    ctx.txn.changed_times(key, Class::Set, "spop", len);
     ctx.txn.remove(key);
-    ctx.txn.changed(key, Class::Generic, "del");
+    ctx.txn.changed_too(key, Class::Generic, "del");
     ctx.txn.effect(&[b"DEL", key.bytes]);
 }
 
@@ -166,7 +166,7 @@ fn pop_some(
     for member in &popped {
         set.remove(member);
     }
-    ctx.txn.changed(key, Class::Set, "spop");
+    ctx.txn.changed_times(key, Class::Set, "spop", popped.len());
     drop_empty(ctx, key);
     let mut words: Vec<&[u8]> = vec![b"SREM", key.bytes];
     words.extend(popped.iter().map(|member| &member[..]));
@@ -228,9 +228,13 @@ fn repeat_random(
 ) -> Done {
     // The draws borrow the generator while the set is borrowed from the transaction.
     let mut rng = ctx.rng.fork();
+    let repeats = Repeats::new(ctx.settings, count, reply)?;
     let Some(set) = ctx.set_view(key)? else { return Ok(()) };
     reply.array(count as usize);
     for _ in 0..count {
+        if !repeats.go_on(reply)? {
+            break;
+        }
         if let Some(member) = set.nth(rng.usize(..len)) {
             bulk(reply, member);
         }

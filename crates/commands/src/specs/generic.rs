@@ -352,7 +352,7 @@ pub const GENERIC: &[CommandSpec] = &[
     CommandSpec {
         name: "scan",
         arity: -2,
-        flags: Flags::READONLY.with(internal::ALL_PARTITIONS),
+        flags: Flags::READONLY.with(internal::ALL_PARTITIONS).with(internal::WALKS),
         categories: Categories::KEYSPACE,
         run: Run::Data(generic::scan),
         doc: Doc::new(

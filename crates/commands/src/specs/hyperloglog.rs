@@ -1,7 +1,9 @@
 //! Rows of the commands on HyperLogLog.
 
 use crate::families::hyperloglog;
-use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, KeyFlags, KeySpec, Propagate, Run};
+use crate::spec::{
+    Arg, ArgKind, Categories, CommandSpec, Doc, Flags, KeyFlags, KeySpec, Propagate, Run, internal,
+};
 
 /// Commands on HyperLogLog, by name.
 pub const HYPERLOGLOG: &[CommandSpec] = &[
@@ -20,7 +22,7 @@ pub const HYPERLOGLOG: &[CommandSpec] = &[
     CommandSpec {
         name: "pfcount",
         arity: -2,
-        flags: Flags::READONLY,
+        flags: Flags::READONLY.with(internal::MAY_REPLICATE),
         categories: Categories::HYPERLOGLOG,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS), 1, -1, 1)
             .notes("It writes where it caches the estimate")],

@@ -3,7 +3,7 @@
 use super::Config;
 use super::value::{OutputLimit, Value};
 use redoubt_commands::Settings;
-use redoubt_store::EncodingLimits;
+use redoubt_store::{EncodingLimits, Lazy};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -126,6 +126,17 @@ pub struct Values {
     pub commands: Settings,
 }
 
+impl Values {
+    /// Which removals are lazy.
+    pub fn lazy(&self) -> Lazy {
+        Lazy {
+            expire: self.lazyfree_lazy_expire,
+            evict: self.lazyfree_lazy_eviction,
+            overwrite: self.lazyfree_lazy_server_del,
+        }
+    }
+}
+
 impl Config {
     /// A typed copy of what the engine reads.
     pub fn values(&self) -> Values {
@@ -208,6 +219,7 @@ impl Config {
             lazy_user_del: self.flag("lazyfree-lazy-user-del"),
             lazy_user_flush: self.flag("lazyfree-lazy-user-flush"),
             lfu: self.choice("maxmemory-policy").ends_with("-lfu"),
+            reply_bytes_max: self.output_limits().normal.hard_bytes as usize,
         }
     }
 

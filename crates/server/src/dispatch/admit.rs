@@ -85,7 +85,8 @@ impl Session {
         scope: &Scope<'_>,
     ) -> Result<(), CommandError> {
         self.shared.memory.report();
-        if !self.shared.memory.is_over() {
+        // While clients are paused the data stays as it is, whatever the limit says.
+        if !self.shared.memory.is_over() || self.shared.pause.is_on() {
             return Ok(());
         }
         ctx.txn.release();
@@ -99,17 +100,15 @@ impl Session {
     /// Whether CLIENT PAUSE holds this command back; remembers until when.
     fn is_paused(&mut self, command: &Command) -> bool {
         let pause = &self.shared.pause;
-        let until = pause.until_ms.load(Relaxed);
-        if until <= crate::shared::unix_ms() {
+        if !pause.is_on() {
             return false;
         }
+        let until = pause.until_ms.load(Relaxed);
         let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
         let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        // Inside MULTI only EXEC does anything, so only EXEC waits.
-        let writes =
-            if self.multi.is_some() { is_exec && queued_writes } else { Session::may_write(command) };
-        let exempt = matches!(command.spec.run, Run::Server(ServerOp::ClientUnpause | ServerOp::ClientPause));
-        let waits = if pause.writes_only.load(Relaxed) { writes } else { !exempt };
+        let writes = Session::may_write(command) || (is_exec && queued_writes);
+        // A pause of everything holds CLIENT UNPAUSE back too, as in Redis.
+        let waits = !pause.writes_only.load(Relaxed) || writes;
         if waits {
             self.paused_until = Some(until);
         }

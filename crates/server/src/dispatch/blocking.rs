@@ -242,11 +242,13 @@ impl Session {
         self.end_parked();
         match error {
             Some(text) => Reply::new(&mut output.buffer, self.resp3).error(text),
-            // Not allowed to block, the handler writes what the command answers when its time is over.
+            // Also for commands that answer another null inside MULTI (BLMOVE).
             None => {
                 let clock = local.clock.clone();
+                let position = output.buffer.len();
                 let mut scope = Scope { values: &values, worker: local.index, clock: &clock, output };
-                call.with_args(|args| self.run_data(&mut ctx, call.command, args, &mut scope));
+                self.reply(&mut scope).null_array();
+                self.commit(&mut ctx, &mut scope, position);
             }
         }
         ctx.txn.release();

@@ -129,8 +129,23 @@ impl Session {
         }
     }
 
-    /// Resolves subcommands, checks the arity and the rules of admission, then runs or queues.
+    /// Runs a request; its reply goes again when the client wants none.
+    #[inline]
     fn run_one(&mut self, ctx: &mut Context<'_>, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
+        let position = scope.output.buffer.len();
+        let step = self.check_and_run(ctx, plan, scope);
+        // Confirmations of subscriptions are pushes, not replies.
+        let pushes = Flags::PUBSUB.with(Flags::NOSCRIPT);
+        let subscribes = plan.command.is_some_and(|command| command.spec.flags.has(pushes));
+        if step != Step::NotYet && self.mutes_reply() && !subscribes {
+            scope.output.buffer.truncate(position);
+        }
+        step
+    }
+
+    /// Resolves subcommands, checks the arity and the rules of admission, then runs or queues.
+    #[inline]
+    fn check_and_run(&mut self, ctx: &mut Context<'_>, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
         let resolved = match plan.command {
             Some(command) if command.subcommands.is_empty() || plan.args.len() == 1 => Ok(command),
             Some(command) => command
@@ -151,18 +166,12 @@ impl Session {
         if let Err(error) = command.check_arity(plan.args.len()) {
             return self.refuse(ctx, &error, Some(command), scope);
         }
-        let position = scope.output.buffer.len();
-        let step = match self.admit(ctx, command, &plan.args, scope) {
+        match self.admit(ctx, command, &plan.args, scope) {
             Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
             Ok(admit::Admission::Queue) => self.queue(command, &plan.args, scope),
-            Ok(admit::Admission::Wait) => return Step::NotYet,
+            Ok(admit::Admission::Wait) => Step::NotYet,
             Err(error) => self.refuse(ctx, &error, Some(command), scope),
-        };
-        // Confirmations of subscriptions are pushes, not replies.
-        if self.mutes_reply() && !command.spec.flags.has(Flags::PUBSUB.with(Flags::NOSCRIPT)) {
-            scope.output.buffer.truncate(position);
         }
-        step
     }
 
     /// Answers with an error before the command ran; inside MULTI it dooms the EXEC. A refused EXEC ends the MULTI.
@@ -232,7 +241,9 @@ impl Session {
             return;
         }
         txn.release();
-        txn.acquire(self.partitions_of(command, args));
+        if !command.spec.flags.has(internal::WALKS) {
+            txn.acquire(self.partitions_of(command, args));
+        }
     }
 
     /// Partitions of all keys of a call.

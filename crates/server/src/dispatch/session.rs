@@ -98,6 +98,8 @@ impl Session {
         txn.clock.decay_minutes = values.lfu_decay_time;
         txn.clock.touch = !self.client.has(flag::NO_TOUCH);
         txn.effects.enable(self.shared.log.is_active());
+        txn.lazy = values.lazy();
+        txn.keep_expired = self.shared.pause.is_on();
     }
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
@@ -105,10 +107,9 @@ impl Session {
     pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, now_ms: i64, commands: usize) {
         self.delivery.borrow_mut().wake_all();
         self.shared.stats.add(worker, &std::mem::take(&mut txn.counters));
-        for garbage in txn.garbage.drain(..) {
-            // Without the background thread (the server stops) it is dropped here.
-            let _ = self.shared.garbage.send(garbage);
-        }
+        txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
+        // The replies leave only when this has returned.
+        txn.garbage_of_caller.clear();
         self.client.active_ms.store(now_ms, Relaxed);
         self.client.commands.store(self.client.commands.load(Relaxed) + commands as u64, Relaxed);
         if self.shared.memory.limit.load(Relaxed) != 0 {

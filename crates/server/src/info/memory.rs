@@ -1,10 +1,10 @@
 //! Section Memory.
 //!
 //! `used_memory_overhead` is what was used at the start and the clients' buffers; tables of the keyspace count as data.
-//! Absent: `allocator_muzzy` (jemalloc gives no total), `lazyfree_pending_objects` and `lazyfreed_objects` (values are
-//! handed over in batches, objects are not counted).
+//! Absent: `allocator_muzzy` (jemalloc gives no total).
 
 use super::{Facts, Page};
+use std::sync::atomic::Ordering::Relaxed;
 use tikv_jemalloc_ctl::{epoch, stats};
 
 pub(super) fn memory(facts: &Facts<'_>, page: &mut Page) {
@@ -38,6 +38,9 @@ pub(super) fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.same(&["mem_cluster_links", "mem_aof_buffer"], 0);
     page.field("mem_allocator", format_args!("jemalloc-{}", allocator.version));
     page.field("active_defrag_running", 0);
+    let lazy = &facts.shared.lazy_freed;
+    page.field("lazyfree_pending_objects", lazy.pending.load(Relaxed));
+    page.field("lazyfreed_objects", lazy.done.load(Relaxed));
 }
 
 /// There are no scripts and functions yet, so nothing is used by them.

@@ -112,11 +112,11 @@ pub(super) fn cluster(_: &Facts<'_>, page: &mut Page) {
     page.field("cluster_enabled", 0);
 }
 
-/// `avg_ttl` is 0, as in Redis before its first sample: expiry here needs no sampling, so there is no estimate.
 pub(super) fn keyspace(facts: &Facts<'_>, page: &mut Page) {
     for (db, count) in facts.keys.iter().enumerate().filter(|(_, count)| count.keys > 0) {
+        let ttl = facts.shared.average_ttl[db].load(Relaxed);
         let line = format_args!(
-            "keys={},expires={},avg_ttl=0,subexpiry={}",
+            "keys={},expires={},avg_ttl={ttl},subexpiry={}",
             count.keys, count.expires, count.expiring_hashes
         );
         page.field(&format!("db{db}"), line);

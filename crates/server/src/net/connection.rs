@@ -78,7 +78,7 @@ impl Connection {
         local: Rc<RefCell<Local>>,
     ) -> Connection {
         let session = Session::new(Arc::clone(&shared), Arc::clone(&client));
-        Connection {
+        let connection = Connection {
             socket,
             shared,
             client,
@@ -92,7 +92,9 @@ impl Connection {
             timer: None,
             closing: false,
             soft_until: None,
-        }
+        };
+        connection.publish();
+        connection
     }
 
     /// Serves the connection until it ends.
@@ -204,15 +206,16 @@ impl Connection {
             if self.input.is_empty() || !self.run_batch() || self.input.is_empty() {
                 break;
             }
-            if self.output.pending() >= FLUSH_BYTES && !self.flush_now().await {
+            if self.output.pending() >= FLUSH_BYTES && (!self.check_limits() || !self.flush_now().await) {
                 return false;
             }
             if turn % BATCHES_PER_TURN == BATCHES_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
         }
-        // Written right here: waiting for the next poll would cost a pass through the scheduler.
-        if self.output.pending() > 0 && !self.flush_now().await {
+        // Limits hold for what a batch produced, not for what the socket did not take at once. Written right here:
+        // waiting for the next poll would cost a pass through the scheduler.
+        if self.output.pending() > 0 && (!self.check_limits() || !self.flush_now().await) {
             return false;
         }
         self.publish();

@@ -2,6 +2,7 @@
 
 use crate::dispatch::{Scope, Session, Step};
 use crate::ops::Outcome;
+use crate::version::REDIS_VERSION;
 use redoubt_commands::{Args, CommandError, Context};
 
 const WRONGPASS: CommandError =
@@ -9,9 +10,6 @@ const WRONGPASS: CommandError =
 const NO_PASSWORD: CommandError = CommandError::text(
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
 );
-
-/// The version that clients gate features on.
-pub(crate) const REDIS_VERSION: &str = "7.4.2";
 
 /// Compares in a time that tells nothing about where the texts differ.
 fn same_secret(given: &[u8], secret: &[u8]) -> bool {

@@ -31,21 +31,27 @@ pub fn bitfield(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
     let end = operations.iter().filter(|op| !matches!(op.action, Action::Get)).map(Operation::end).max();
     let Some(end) = end else { return read(ctx, args, &operations, reply) };
     let key = ctx.key(args.get(1));
-    let changes = change(ctx, &key, end.div_ceil(8), |bytes, grown| {
+    let (changes, grown) = change(ctx, &key, end.div_ceil(8), |bytes, grown| {
         reply.array(operations.len());
-        let mut changes = usize::from(grown);
+        let mut changes = 0;
         for operation in &operations {
-            let (answer, changed) = operation.run(bytes);
+            let before = operation.field.read(bytes, operation.offset);
+            let (answer, wrote) = operation.run(bytes);
             match answer {
                 Some(value) => reply.int(value),
                 None => reply.null(),
             }
-            changes += usize::from(changed);
+            let differs = grown || operation.field.read(bytes, operation.offset) != before;
+            changes += usize::from(wrote && differs);
         }
-        changes
+        (changes, grown)
     })?;
+    if changes == 0 && grown {
+        // Every operation failed, yet zeros were added. Redis counts no change then and tells no replica.
+        ctx.txn.effect(args.words());
+    }
     if changes > 0 {
-        ctx.txn.changed(&key, Class::String, "setbit");
+        ctx.txn.changed_times(&key, Class::String, "setbit", changes);
     }
     Ok(())
 }

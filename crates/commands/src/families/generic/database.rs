@@ -15,32 +15,46 @@ pub fn dbsize(ctx: &mut Context<'_>, _args: &Args<'_>, reply: &mut Reply<'_>) ->
 
 /// FLUSHDB [ASYNC|SYNC]. <https://redis.io/docs/latest/commands/flushdb/>
 pub fn flushdb(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    check_mode(args)?;
+    let now = frees_now(ctx, args)?;
     let db = ctx.txn.db();
-    flush(ctx, db..db + 1);
+    flush(ctx, args, db..db + 1, now);
     reply.ok();
     Ok(())
 }
 
 /// FLUSHALL [ASYNC|SYNC]. <https://redis.io/docs/latest/commands/flushall/>
 pub fn flushall(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    check_mode(args)?;
+    let now = frees_now(ctx, args)?;
     let databases = ctx.txn.keyspace().databases();
-    flush(ctx, 0..databases);
+    flush(ctx, args, 0..databases, now);
     reply.ok();
     Ok(())
 }
 
-/// Both modes are the same here: the tables are taken away at once and freed after the locks are released.
-fn check_mode(args: &Args<'_>) -> Result<(), CommandError> {
-    let known = args.len() == 1 || args.len() == 2 && (args.is(1, "ASYNC") || args.is(1, "SYNC"));
-    if known { Ok(()) } else { Err(CommandError::Syntax) }
+/// Whether the memory is to be given back before the reply leaves. `lazyfree-lazy-user-flush` says so for a call that
+/// does not.
+fn frees_now(ctx: &Context<'_>, args: &Args<'_>) -> Result<bool, CommandError> {
+    match args.len() {
+        1 => Ok(!ctx.settings.lazy_user_flush),
+        2 if args.is(1, "SYNC") => Ok(true),
+        2 if args.is(1, "ASYNC") => Ok(false),
+        _ => Err(CommandError::Syntax),
+    }
 }
 
-fn flush(ctx: &mut Context<'_>, databases: std::ops::Range<usize>) {
+/// Takes the tables away; they are freed after the locks are released, by this thread or by another.
+fn flush(ctx: &mut Context<'_>, args: &Args<'_>, databases: std::ops::Range<usize>, now: bool) {
+    let before = ctx.txn.garbage.len();
     let removed: usize = databases.map(|db| ctx.txn.flush(db)).sum();
-    // An empty database is flushed in the log too: a replica may hold keys that are expired here.
-    ctx.txn.counters.dirty += removed.max(1) as u64;
+    if now {
+        let taken = ctx.txn.garbage.split_off(before);
+        ctx.txn.garbage_of_caller.extend(taken);
+    }
+    ctx.txn.counters.dirty += removed as u64;
+    if removed == 0 {
+        // Logged all the same: a replica may hold keys that are expired here.
+        ctx.txn.effect(args.words());
+    }
 }
 
 /// SWAPDB a b. <https://redis.io/docs/latest/commands/swapdb/>

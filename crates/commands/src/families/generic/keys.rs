@@ -59,10 +59,13 @@ pub fn type_of(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
 /// <https://redis.io/docs/latest/commands/touch/>
 pub fn touch(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let mut found = 0;
+    // What CLIENT NO-TOUCH keeps other commands from doing, this one does all the same.
+    let touches = std::mem::replace(&mut ctx.txn.clock.touch, true);
     for word in args.rest(1) {
         let key = ctx.key(word);
         found += i64::from(ctx.txn.get(&key).is_some());
     }
+    ctx.txn.clock.touch = touches;
     reply.int(found);
     Ok(())
 }
@@ -100,7 +103,7 @@ fn move_value(ctx: &mut Context<'_>, from: &Key<'_>, to: &Key<'_>) {
     ctx.txn.unlink_key(to);
     ctx.txn.insert(to, value, expire_ms);
     ctx.txn.changed(from, Class::Generic, "rename_from");
-    ctx.txn.changed(to, Class::Generic, "rename_to");
+    ctx.txn.changed_too(to, Class::Generic, "rename_to");
 }
 
 /// COPY source destination [DB n] [REPLACE]: 1 when copied. <https://redis.io/docs/latest/commands/copy/>
@@ -160,7 +163,7 @@ pub fn move_key(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
     ctx.txn.set_db(home);
     ctx.txn.changed(&key, Class::Generic, "move_from");
     ctx.txn.set_db(target);
-    ctx.txn.changed(&key, Class::Generic, "move_to");
+    ctx.txn.changed_too(&key, Class::Generic, "move_to");
     ctx.txn.set_db(home);
     reply.int(1);
     Ok(())

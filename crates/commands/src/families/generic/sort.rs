@@ -220,7 +220,7 @@ fn store(ctx: &mut Context<'_>, destination: &[u8], rows: &Rows, reply: &mut Rep
             list.push_back(row.as_deref().unwrap_or_default(), &ctx.settings.encoding);
         }
         ctx.txn.insert(&key, Value::List(list), None);
-        ctx.txn.changed(&key, Class::List, "sortstore");
+        ctx.txn.changed_times(&key, Class::List, "sortstore", rows.len());
     }
     reply.int(rows.len() as i64);
 }

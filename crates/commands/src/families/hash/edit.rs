@@ -35,7 +35,7 @@ fn set_pairs(ctx: &mut Context<'_>, args: &Args<'_>, name: &'static str) -> Resu
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     let added = change(ctx, &key, |hash| insert_pairs(hash, pairs, limits))?;
-    ctx.txn.changed(&key, Class::Hash, "hset");
+    ctx.txn.changed_times(&key, Class::Hash, "hset", pairs.len() / 2);
     Ok(added)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn hdel(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     };
     reply.int(gone as i64);
     if gone > 0 {
-        ctx.txn.changed(&key, Class::Hash, "hdel");
+        ctx.txn.changed_times(&key, Class::Hash, "hdel", gone);
         if empty {
             ctx.txn.remove(&key);
             ctx.txn.event(&key, Class::Generic, "del");

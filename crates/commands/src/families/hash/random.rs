@@ -4,13 +4,11 @@ use super::write;
 use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::families::members::Repeats;
 use hashbrown::HashSet;
 use redoubt_resp::Reply;
 use redoubt_store::packed::PackedValue;
 use redoubt_store::{Hash, ValueRef};
-
-/// Most fields answered with repetition (a negative count), so that no call can ask for more than memory holds.
-const REPEATED_MAX: usize = 1 << 26;
 
 /// HRANDFIELD key [count [WITHVALUES]]
 pub(crate) fn hrandfield(
@@ -34,6 +32,7 @@ pub(crate) fn hrandfield(
     }
     let (count, values) = parse(args)?;
     let mut rng = ctx.rng.fork();
+    let settings = ctx.settings;
     let Some(hash) = ctx.hash(&key)? else {
         reply.array(0);
         return Ok(());
@@ -41,12 +40,14 @@ pub(crate) fn hrandfield(
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
     let mut writer = PairWriter { values, reply };
     if count < 0 {
-        if wanted > REPEATED_MAX {
-            return Err(OUT_OF_RANGE);
-        }
+        let repeats = Repeats::new(settings, count.unsigned_abs(), writer.reply)?;
         writer.header(wanted);
-        let picks = std::iter::repeat_with(|| hash.random(&mut rng)).flatten();
-        picks.take(wanted).for_each(|pair| writer.pair(pair));
+        for pair in std::iter::repeat_with(|| hash.random(&mut rng)).flatten().take(wanted) {
+            if !repeats.go_on(writer.reply)? {
+                break;
+            }
+            writer.pair(pair);
+        }
     } else {
         distinct(hash, wanted.min(hash.len()), &mut rng, &mut writer);
     }

@@ -54,7 +54,7 @@ fn push(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>, end: End,
         }
     };
     reply.int(len as i64);
-    ctx.txn.changed(&key, Class::List, end.push_event());
+    ctx.txn.changed_times(&key, Class::List, end.push_event(), elements.len());
     ctx.txn.signal(&key);
     Ok(())
 }
@@ -94,24 +94,21 @@ fn pop(
         }
         return Ok(());
     };
-    match count {
-        Some(count) => {
-            if pop_many(list, end, count, limits, reply) == 0 {
-                return Ok(());
-            }
-        }
+    let popped = match count {
+        Some(count) => pop_many(list, end, count, limits, reply),
         None => {
             if let Some(value) = end.peek(list) {
                 write(reply, value);
             }
             end.remove(list, 1, limits);
+            1
         }
-    }
+    };
     let empty = list.is_empty();
-    if empty {
-        removed(ctx, &key, end.pop_event());
-    } else {
-        ctx.txn.changed(&key, Class::List, end.pop_event());
+    match popped {
+        0 => {}
+        _ if empty => removed(ctx, &key, end.pop_event(), popped),
+        _ => ctx.txn.changed_times(&key, Class::List, end.pop_event(), popped),
     }
     Ok(())
 }
@@ -166,7 +163,7 @@ pub(crate) fn lrem(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     };
     reply.int(gone as i64);
     if gone > 0 {
-        removed(ctx, &key, "lrem");
+        removed(ctx, &key, "lrem", gone);
     }
     Ok(())
 }
@@ -177,9 +174,10 @@ pub(crate) fn ltrim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
     let key = ctx.key(args.get(1));
     let limits = &ctx.settings.encoding;
     if let Some(list) = ctx.list_mut(&key)? {
-        let (start, count) = part(start, stop, list.len());
+        let len = list.len();
+        let (start, count) = part(start, stop, len);
         list.trim(start, count, limits);
-        removed(ctx, &key, "ltrim");
+        removed(ctx, &key, "ltrim", len - count);
     }
     reply.ok();
     Ok(())

@@ -111,9 +111,9 @@ fn pop_many(
     count
 }
 
-/// Tells that elements were removed under `event`; a list left empty goes, key and all.
-fn removed(ctx: &mut Context<'_>, key: &Key<'_>, event: &'static str) {
-    ctx.txn.changed(key, Class::List, event);
+/// Tells that `count` elements were removed under `event`; a list left empty goes, key and all.
+fn removed(ctx: &mut Context<'_>, key: &Key<'_>, event: &'static str, count: usize) {
+    ctx.txn.changed_times(key, Class::List, event, count);
     if ctx.txn.remove_if_empty(key) {
         ctx.txn.event(key, Class::Generic, "del");
     }

@@ -80,9 +80,10 @@ fn transfer(
         to.extend(ctx.list_or_create(&target)?, &[&element], limits);
     }
     reply.bulk(&element);
-    ctx.txn.changed(&target, Class::List, to.push_event());
+    // One change, of two keys.
+    ctx.txn.changed_too(&target, Class::List, to.push_event());
     ctx.txn.signal(&target);
-    removed(ctx, &source, from.pop_event());
+    removed(ctx, &source, from.pop_event(), 1);
     Ok(true)
 }
 
@@ -148,7 +149,7 @@ impl<'a> MultiPop<'a> {
             reply.array(2);
             reply.bulk(word);
             let popped = pop_many(list, self.end, self.count, limits, reply);
-            removed(ctx, &key, self.end.pop_event());
+            removed(ctx, &key, self.end.pop_event(), popped);
             return Ok(Some((key, popped)));
         }
         Ok(None)
@@ -177,7 +178,7 @@ fn blocking_pop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>, e
         reply.bulk(word);
         write(reply, value);
         end.remove(list, 1, limits);
-        removed(ctx, &key, end.pop_event());
+        removed(ctx, &key, end.pop_event(), 1);
         ctx.txn.effect(&[end.pop_command(), word]);
         return Ok(());
     }

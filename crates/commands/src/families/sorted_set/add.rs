@@ -153,7 +153,8 @@ pub(crate) fn add_scored(
         }
     }
     if added + changed > 0 {
-        ctx.txn.changed(&key, Class::SortedSet, if options.increment { "zincr" } else { "zadd" });
+        let event = if options.increment { "zincr" } else { "zadd" };
+        ctx.txn.changed_times(&key, Class::SortedSet, event, (added + changed) as usize);
     }
     match last {
         _ if !options.increment => reply.int(added + if options.count_changes { changed } else { 0 }),

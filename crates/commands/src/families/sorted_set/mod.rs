@@ -30,7 +30,7 @@ type Done = Result<(), CommandError>;
 /// Removes a key whose last member went.
 fn drop_empty(ctx: &mut Context<'_>, key: &Key<'_>) {
     if ctx.txn.remove_if_empty(key) {
-        ctx.txn.changed(key, Class::Generic, "del");
+        ctx.txn.changed_too(key, Class::Generic, "del");
     }
 }
 

@@ -46,7 +46,7 @@ fn take(
     let Some(set) = ctx.sorted_set_mut(key)? else { return Ok(Vec::new()) };
     let popped: Vec<_> = std::iter::from_fn(|| set.pop(end == End::Max)).take(count).collect();
     if !popped.is_empty() {
-        ctx.txn.changed(key, Class::SortedSet, end.command());
+        ctx.txn.changed_times(key, Class::SortedSet, end.command(), popped.len());
         drop_empty(ctx, key);
     }
     Ok(popped)

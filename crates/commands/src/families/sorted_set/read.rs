@@ -4,7 +4,7 @@ use super::{Done, bounds, open_members, write_member};
 use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::families::members::{self, ScanOptions, bulk, random_count, sample};
+use crate::families::members::{self, Repeats, ScanOptions, bulk, random_count, sample};
 use redoubt_resp::{DoubleBuffer, Reply};
 use redoubt_store::{Key, SortedSet};
 
@@ -163,9 +163,13 @@ fn repeat_random(
 ) -> Done {
     // The draws borrow the generator while the set is borrowed from the transaction.
     let mut rng = ctx.rng.fork();
+    let repeats = Repeats::new(ctx.settings, count, reply)?;
     let Some(set) = ctx.sorted_set_view(key)? else { return Ok(()) };
     open_members(reply, count as usize, scores);
     for _ in 0..count {
+        if !repeats.go_on(reply)? {
+            break;
+        }
         if let Some((member, score)) = set.nth(rng.usize(..len)) {
             write_member(reply, member, score, scores);
         }

@@ -25,7 +25,7 @@ fn remove(
     let key = ctx.key(args.get(1));
     let removed = ctx.sorted_set_mut(&key)?.map_or(0, take_out);
     if removed > 0 {
-        ctx.txn.changed(&key, Class::SortedSet, event);
+        ctx.txn.changed_times(&key, Class::SortedSet, event, removed);
         drop_empty(ctx, &key);
     }
     reply.int(removed as i64);

@@ -70,6 +70,14 @@ impl Hash {
         }
     }
 
+    /// Moves a few fields on, if the table is on its way to another size: reads do so too, so that it gets there.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        if let Repr::Table(table) = &mut self.repr {
+            table.settle();
+        }
+    }
+
     /// Name that OBJECT ENCODING answers.
     pub fn encoding(&self) -> &'static str {
         match &self.repr {

@@ -1,0 +1,203 @@
+//! What is freed when and by whom, what INFO says of it, and replies that must not take all memory. Each test runs
+//! against Redoubt and against the reference.
+
+use redoubt_tests::client::Received;
+use redoubt_tests::{Client, Kind, Server};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn on_both(options: &[(&str, &str)], test: impl Fn(&Server)) {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        if let Some(server) = Server::start(kind, options) {
+            test(&server);
+        }
+    }
+}
+
+fn field(client: &mut Client, section: &str, name: &str) -> String {
+    let text = client.call(&["INFO", section]).text();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect(name);
+    line.trim().into()
+}
+
+fn number(client: &mut Client, section: &str, name: &str) -> i64 {
+    field(client, section, name).parse().expect(name)
+}
+
+/// A set that is worth another thread's time.
+fn large(client: &mut Client, key: &str) {
+    let mut words = vec!["SADD".to_owned(), key.to_owned()];
+    words.extend((0..1000).map(|number| format!("member-{number}")));
+    client.call(&words);
+}
+
+/// How many objects the background thread freed because of `act`.
+fn freed_lazily(client: &mut Client, act: impl FnOnce(&mut Client)) -> i64 {
+    let before = number(client, "memory", "lazyfreed_objects");
+    act(client);
+    let deadline = Instant::now() + PATIENCE;
+    while number(client, "memory", "lazyfree_pending_objects") != 0 {
+        assert!(Instant::now() < deadline, "the background thread does not get on");
+    }
+    number(client, "memory", "lazyfreed_objects") - before
+}
+
+fn expire(client: &mut Client, key: &str) {
+    client.call(&["PEXPIRE", key, "1"]);
+    let deadline = Instant::now() + PATIENCE;
+    while client.line("DBSIZE").int() != 0 {
+        assert!(Instant::now() < deadline, "the key stays");
+    }
+}
+
+#[test]
+fn lazy_removals_are_those_that_the_settings_name() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        let cases: [(&str, &dyn Fn(&mut Client)); 4] = [
+            ("lazyfree-lazy-user-del", &|client| drop(client.line("DEL s"))),
+            ("lazyfree-lazy-server-del", &|client| drop(client.line("SET s v"))),
+            ("lazyfree-lazy-expire", &|client| expire(client, "s")),
+            ("lazyfree-lazy-user-flush", &|client| drop(client.line("FLUSHALL"))),
+        ];
+        for (setting, act) in cases {
+            for (value, expected) in [("no", 0), ("yes", 1)] {
+                client.line("FLUSHALL SYNC");
+                client.call(&["CONFIG", "SET", setting, value]);
+                large(&mut client, "s");
+                assert_eq!(freed_lazily(&mut client, act), expected, "{setting} {value}");
+                client.call(&["CONFIG", "SET", setting, "no"]);
+            }
+        }
+    });
+}
+
+#[test]
+fn unlink_and_flush_say_themselves_how_they_free() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        large(&mut client, "s");
+        assert_eq!(freed_lazily(&mut client, |client| drop(client.line("UNLINK s"))), 1);
+        for (call, expected) in [
+            ("FLUSHALL ASYNC", 2),
+            ("FLUSHALL SYNC", 0),
+            ("FLUSHDB ASYNC", 2),
+            ("FLUSHDB SYNC", 0),
+            ("FLUSHDB", 0),
+        ] {
+            large(&mut client, "s");
+            client.line("SET k v");
+            assert_eq!(freed_lazily(&mut client, |client| drop(client.line(call))), expected, "{call}");
+            assert_eq!(client.line("DBSIZE").int(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_synchronous_flush_has_freed_when_it_answers() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        client.line("PING");
+        let before = number(&mut client, "memory", "used_memory");
+        let value = "x".repeat(1 << 20);
+        (0..32).for_each(|number| drop(client.call(&["SET", &format!("k{number}"), &value])));
+        assert!(number(&mut client, "memory", "used_memory") > before + (30 << 20));
+        client.line("FLUSHALL SYNC");
+        assert!(number(&mut client, "memory", "used_memory") < before + (8 << 20));
+    });
+}
+
+#[test]
+fn evictions_are_lazy_when_the_setting_says_so() {
+    for (value, lazy) in [("no", false), ("yes", true)] {
+        let options = [("maxmemory-policy", "allkeys-random"), ("lazyfree-lazy-eviction", value)];
+        on_both(&options, |server| {
+            let mut client = server.client();
+            large(&mut client, "s");
+            let freed = freed_lazily(&mut client, |client| {
+                client.line("CONFIG SET maxmemory 1");
+                let deadline = Instant::now() + PATIENCE;
+                while client.line("DBSIZE").int() != 0 {
+                    assert!(Instant::now() < deadline, "the key stays");
+                }
+            });
+            assert_eq!(freed, i64::from(lazy), "lazyfree-lazy-eviction {value}");
+        });
+    }
+}
+
+#[test]
+fn the_average_time_to_live_is_estimated() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        (0..50).for_each(|number| drop(client.call(&["SET", &format!("k{number}"), "v", "EX", "1000"])));
+        let mut average = || -> i64 {
+            let line = field(&mut client, "keyspace", "db0");
+            let text = line.split(',').find_map(|part| part.strip_prefix("avg_ttl=")).unwrap();
+            text.parse().unwrap()
+        };
+        let deadline = Instant::now() + PATIENCE;
+        while !(900_000..=1_000_000).contains(&average()) {
+            assert!(Instant::now() < deadline, "avg_ttl is {}", average());
+        }
+    });
+}
+
+#[test]
+fn buffers_of_clients_are_counted() {
+    on_both(&[], |server| {
+        let (mut client, mut other) = (server.client(), server.client());
+        other.line("PING");
+        let before = number(&mut client, "memory", "mem_clients_normal");
+        // A call that has not come whole yet.
+        other
+            .send_raw(format!("*2\r\n$4\r\nECHO\r\n$4000000\r\n{}", "x".repeat(3_000_000)).as_bytes())
+            .unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while number(&mut client, "memory", "mem_clients_normal") < before + 3_000_000 {
+            assert!(Instant::now() < deadline, "the query buffer is not counted");
+        }
+    });
+}
+
+/// The counts are far beyond what memory holds.
+#[test]
+fn random_elements_with_repetition_stop_at_the_output_limit() {
+    on_both(&[("client-output-buffer-limit", "normal 1000000 0 0")], |server| {
+        let mut client = server.client();
+        for line in ["SADD s a", "HSET h f v", "ZADD z 1 a"] {
+            client.line(line);
+        }
+        let calls = [
+            "SRANDMEMBER s -9000000000000000000",
+            "HRANDFIELD h -4000000000000000000 WITHVALUES",
+            "ZRANDMEMBER z -4000000000000000000 WITHSCORES",
+        ];
+        for call in calls {
+            let mut greedy = server.client();
+            greedy.send(&redoubt_tests::words::split(call).unwrap()).unwrap();
+            let (bytes, closed) = greedy.drain(PATIENCE).unwrap();
+            assert!(closed && bytes.len() < 8_000_000, "{call}: {} bytes, closed: {closed}", bytes.len());
+        }
+        let out_of_range = "-ERR value is out of range";
+        assert_eq!(client.line("HRANDFIELD h -9000000000000000000 WITHVALUES").to_string(), out_of_range);
+        assert_eq!(client.line("ZRANDMEMBER z -9000000000000000000 WITHSCORES").to_string(), out_of_range);
+        assert!(client.line("SRANDMEMBER s -9223372036854775808").is_error());
+        assert_eq!(client.line("SRANDMEMBER s -1000").list().len(), 1000);
+        assert!(matches!(client.receive(Duration::from_millis(1)), Ok(Received::Nothing)));
+    });
+}
+
+/// Without a limit Redis goes on until memory ends; here such a call is refused.
+#[test]
+fn random_elements_with_repetition_are_bounded_without_a_limit() {
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    client.line("SADD s a");
+    client.call(&["SADD", "large", &"x".repeat(1 << 20)]);
+    let out_of_range = "-ERR value is out of range";
+    assert_eq!(client.line("SRANDMEMBER s -9000000000000000000").to_string(), out_of_range);
+    assert_eq!(client.line("SRANDMEMBER large -10000").to_string(), out_of_range);
+    assert_eq!(client.line("SRANDMEMBER s -3").list().len(), 3);
+}
