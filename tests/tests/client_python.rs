@@ -1,4 +1,5 @@
 //! The redis-py client, in both protocol versions. `cargo xtask test` provides the interpreter in `REDOUBT_PYTHON`.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::Server;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! The redis-rs client, in both protocol versions.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redis::{Commands, Connection};
 use redoubt_tests::Server;

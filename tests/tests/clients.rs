@@ -1,5 +1,6 @@
 //! What one connection does to another, and to the data meanwhile: CLIENT REPLY, PAUSE, UNBLOCK, KILL, NO-TOUCH. Each
 //! test runs against Redoubt and against the reference.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::client::Received;
 use redoubt_tests::{Client, Kind, Server};

@@ -1,6 +1,7 @@
 //! Many connections over few keys: WATCH, atomicity of MULTI, order of service, blocked clients that go away.
 //!
 //! Each test also runs against the reference, which shows that it asks for what Redis does.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::server::{Kind, Server};
 use redoubt_tests::{Client, Reply};

@@ -1,4 +1,5 @@
 //! Every command the server lists has a conversation file.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::{Client, Server, conversation, words};
 use std::collections::BTreeSet;

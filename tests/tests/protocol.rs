@@ -1,4 +1,5 @@
 //! Malformed, oversized, split and slow input: the bytes ours answers and the close are the reference's.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::client::encode;
 use redoubt_tests::server::{Kind, Server};

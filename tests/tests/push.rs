@@ -1,4 +1,5 @@
 //! What the server sends unasked: order across workers, slow subscribers, MONITOR, and what CLIENT LIST and INFO tell.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::client::Received;
 use redoubt_tests::server::{Kind, Server};

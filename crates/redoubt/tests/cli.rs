@@ -1,4 +1,5 @@
 //! The executable: command line, configuration file, log, signals.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -80,7 +80,7 @@ pub(crate) fn random_count(args: &Args<'_>, at: usize) -> Result<i64, CommandErr
 
 /// Longest reply to a negative count where no output limit ends the connection before, bytes: no call can ask for more
 /// than memory holds.
-const REPEATED_BYTES_MAX: usize = 1 << 30;
+const REPEATED_BYTES_MAX: usize = 512 << 20;
 /// Fewest bytes an element takes in a reply.
 const ELEMENT_BYTES: u64 = 6;
 const OUT_OF_RANGE: CommandError = CommandError::text("ERR value is out of range");

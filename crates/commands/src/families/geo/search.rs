@@ -98,6 +98,8 @@ fn run(kind: Kind, ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     let result = to_set(&found, &query, ctx);
     let destination = ctx.key(destination);
     let event = if kind == Kind::SearchStore { "geosearchstore" } else { "georadiusstore" };
+    // Redis counts the members here.
+    ctx.txn.counters.dirty += result.len().saturating_sub(1) as u64;
     store(ctx, &destination, result, event, reply);
     Ok(())
 }

@@ -136,5 +136,6 @@ pub(crate) fn hpersist(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply
     ctx.hash_mut(&key)?;
     let fields = lifetime::fields(args, 2, "hpersist")?;
     reply.array(fields.len());
-    lifetime::persist(ctx, &key, fields, |code| reply.int(code))
+    lifetime::persist(ctx, &key, fields, |code| reply.int(code))?;
+    Ok(())
 }

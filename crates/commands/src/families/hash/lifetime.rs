@@ -152,24 +152,25 @@ pub(super) fn expire(
         removed(ctx, key, &changed, empty);
     } else {
         ctx.txn.fields_expire(key);
-        ctx.txn.changed(key, Class::Hash, "hexpire");
+        ctx.txn.changed_times(key, Class::Hash, "hexpire", changed.len());
         let mut digits = itoa::Buffer::new();
         fields_effect(ctx, &[b"HPEXPIREAT", key.bytes, digits.format(at).as_bytes()], &changed);
     }
     Ok(())
 }
 
-/// Takes the expiry off the fields that have one. Calls `answer` with a code for each field.
+/// Takes the expiry off the fields that have one, which counts as one change. Calls `answer` with a code for each field
+/// and returns how many had one.
 pub(super) fn persist(
     ctx: &mut Context<'_>,
     key: &Key<'_>,
     fields: &[&[u8]],
     mut answer: impl FnMut(i64),
-) -> Result<(), CommandError> {
+) -> Result<usize, CommandError> {
     let now_ms = ctx.now_ms();
     let Some(hash) = ctx.hash_mut(key)? else {
         fields.iter().for_each(|_| answer(code::MISSING));
-        return Ok(());
+        return Ok(0);
     };
     let mut changed: SmallVec<[&[u8]; 8]> = SmallVec::new();
     for field in fields {
@@ -188,12 +189,12 @@ pub(super) fn persist(
         ctx.txn.changed(key, Class::Hash, "hpersist");
         fields_effect(ctx, &[b"HPERSIST", key.bytes], &changed);
     }
-    Ok(())
+    Ok(changed.len())
 }
 
 /// Tells that fields were removed, and removes the key if they were the last.
 pub(super) fn removed(ctx: &mut Context<'_>, key: &Key<'_>, fields: &[&[u8]], empty: bool) {
-    ctx.txn.changed(key, Class::Hash, "hdel");
+    ctx.txn.changed_times(key, Class::Hash, "hdel", fields.len());
     if ctx.txn.effects.is_enabled() {
         let words: Vec<&[u8]> = [&[b"HDEL", key.bytes], fields].concat();
         ctx.txn.effect(&words);

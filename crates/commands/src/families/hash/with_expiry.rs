@@ -97,7 +97,12 @@ pub(crate) fn hgetex(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
     }
     match change {
         Change::Nothing => Ok(()),
-        Change::Persist => lifetime::persist(ctx, &key, fields, |_| ()),
+        Change::Persist => {
+            let fields = lifetime::persist(ctx, &key, fields, |_| ())?;
+            // Counted by field here, in Redis too.
+            ctx.txn.counters.dirty += fields.saturating_sub(1) as u64;
+            Ok(())
+        }
         Change::At(at) => lifetime::expire(ctx, &key, fields, at, |_| true, |_| ()),
     }
 }
@@ -241,14 +246,15 @@ pub(crate) fn hsetex(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
         }
         hash.is_empty()
     })?;
-    ctx.txn.changed(&key, Class::Hash, "hset");
     if past {
+        ctx.txn.changed_too(&key, Class::Hash, "hset");
         lifetime::removed(ctx, &key, &fields, empty);
         return Ok(());
     }
+    ctx.txn.changed_times(&key, Class::Hash, "hset", fields.len());
     if setting.at.is_some() {
         ctx.txn.fields_expire(&key);
-        ctx.txn.changed(&key, Class::Hash, "hexpire");
+        ctx.txn.changed_too(&key, Class::Hash, "hexpire");
     }
     setting.log(ctx, &key, pairs);
     Ok(())
