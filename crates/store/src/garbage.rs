@@ -19,6 +19,7 @@ impl Garbage {
             Garbage::Value(Value::Hash(hash)) => hash.mem_usage(),
             Garbage::Value(Value::Set(set)) => set.mem_usage(),
             Garbage::Value(Value::SortedSet(set)) => set.mem_usage(),
+            Garbage::Value(Value::Stream(stream)) => stream.mem_usage(),
             Garbage::Value(_) | Garbage::Tables(_) => 0,
         }
     }

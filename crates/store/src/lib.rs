@@ -23,6 +23,7 @@ pub mod thin;
 mod txn;
 pub mod types;
 mod value;
+mod waiting;
 mod whole;
 
 pub use access::AccessClock;

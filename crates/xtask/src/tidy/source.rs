@@ -25,6 +25,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "crates/store/src/table.rs",
     "crates/store/src/thin.rs",
     "crates/store/src/txn.rs",
+    "crates/store/src/waiting.rs",
     "crates/store/src/value.rs",
     "crates/store/src/whole.rs",
 ];
