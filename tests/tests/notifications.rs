@@ -1,5 +1,6 @@
 //! Keyspace notifications: the events of random sequences are those of the reference, in its order; every class, and
 //! the choice between them.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};

@@ -112,8 +112,7 @@ fn trim(ctx: &mut Context<'_>, key: &Key<'_>, trim: &Trim) -> Result<Trimmed, Co
     trimmed.count = stream.trim(trim);
     trimmed.len = stream.len();
     if trimmed.count > 0 {
-        ctx.txn.changed(key, Class::Stream, "xtrim");
-        ctx.txn.counters.dirty += trimmed.count - 1;
+        ctx.txn.changed_too(key, Class::Stream, "xtrim");
     }
     Ok(trimmed)
 }
@@ -165,6 +164,8 @@ pub(crate) fn xtrim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
         return Ok(());
     }
     let trimmed = self::trim(ctx, &key, &trim)?;
+    // What XADD trims is part of its one change.
+    ctx.txn.counters.dirty += trimmed.count;
     reply.int(trimmed.count as i64);
     let mut digits = itoa::Buffer::new();
     let options = trimmed.words(&mut digits);
