@@ -64,7 +64,7 @@ fn idle_min(word: &[u8], error: &'static str) -> Result<i64, CommandError> {
 
 /// The stream and the group of arguments 1 and 2, which must exist.
 fn check_group(ctx: &mut Context<'_>, args: &Args<'_>, key: &Key<'_>) -> Outcome {
-    match ctx.stream(key)?.and_then(|stream| stream.group(args.get(2))) {
+    match ctx.stream_view(key)?.and_then(|stream| stream.group(args.get(2))) {
         Some(_) => Ok(()),
         None => Err(no_group(args.get(1), args.get(2))),
     }
@@ -153,6 +153,7 @@ fn write_claimed(reply: &mut Reply<'_>, stream: &Stream, id: StreamId, just_id: 
 /// [FORCE] [JUSTID] [LASTID lastid]
 pub(crate) fn xclaim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args.get(1));
+    ctx.txn.get(&key);
     check_group(ctx, args, &key)?;
     let idle_min_ms = idle_min(args.get(4), "ERR Invalid min-idle-time argument for XCLAIM")?;
     let ids: Vec<StreamId> = args.rest(5).iter().map_while(|word| id::parse(word, 0).ok()).collect();
@@ -189,10 +190,12 @@ pub(crate) fn xclaim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
 pub(crate) fn xautoclaim(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     /// Pending entries looked at for each one to be claimed.
     const ATTEMPTS: usize = 10;
+    let key = ctx.key(args.get(1));
+    // The look-up counts even when an argument is refused.
+    ctx.txn.get(&key);
     let idle_min_ms = idle_min(args.get(4), "ERR Invalid min-idle-time argument for XAUTOCLAIM")?;
     let start = parse_start(args.get(5))?;
     let (count, just_id) = autoclaim_options(args.cursor(6))?;
-    let key = ctx.key(args.get(1));
     check_group(ctx, args, &key)?;
     let Some(consumer) = consumer(ctx, args, &key)? else { return Ok(()) };
     let now_ms = ctx.now_ms();

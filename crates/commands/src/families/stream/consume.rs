@@ -176,7 +176,7 @@ impl<'a> Request<'a> {
         above: StreamId,
         reply: &mut Reply<'_>,
     ) -> Result<bool, CommandError> {
-        let Some(stream) = ctx.stream_view(key)?.filter(|stream| stream.last_id() > above) else {
+        let Some(stream) = ctx.stream(key)?.filter(|stream| stream.last_id() > above) else {
             return Ok(false);
         };
         let Some(from) = above.next() else { return Ok(false) };

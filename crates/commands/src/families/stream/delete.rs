@@ -21,12 +21,12 @@ enum Fate {
 /// XDEL key id [id ...]
 pub(crate) fn xdel(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let key = ctx.key(args.get(1));
-    if ctx.stream_mut(&key)?.is_none() {
+    let Some(stream) = ctx.stream_mut(&key)? else {
         reply.int(0);
         return Ok(());
-    }
+    };
+    // All ids are checked before any is deleted.
     let ids = args.rest(2).iter().map(|word| id::parse(word, 0)).collect::<Result<Vec<_>, _>>()?;
-    let Some(stream) = ctx.stream_mut(&key)? else { return Ok(()) };
     let deleted = ids.into_iter().filter(|id| stream.delete(*id)).count();
     reply.int(deleted as i64);
     tell(ctx, &key, deleted);
