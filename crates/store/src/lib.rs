@@ -41,6 +41,6 @@ pub use txn::{Access, Counters, Expiry, Txn};
 pub use types::hash::{Hash, TimedField};
 pub use types::list::List;
 pub use types::set::Set;
-pub use types::sorted_set::{FromScore, MemberRef, SortedSet};
+pub use types::sorted_set::{ByScore, FromScore, MemberRef, SortedSet};
 pub use types::stream::{Stream, StreamId};
 pub use value::{StrMut, Value, ValueMut, ValueRef};

@@ -2,6 +2,7 @@
 
 mod add;
 mod code;
+mod decimal;
 mod options;
 mod read;
 mod search;
@@ -63,8 +64,9 @@ fn write_distance(reply: &mut Reply<'_>, distance: f64) {
 
 /// Answers a coordinate: up to 17 decimals, as many as are not zero.
 fn write_coordinate(reply: &mut Reply<'_>, value: f64) {
-    let text = format!("{value:.17}");
-    reply.double_text(text.trim_end_matches('0').trim_end_matches('.'));
+    let mut text = [0; 32];
+    let len = decimal::format(value, &mut text);
+    reply.double_text(std::str::from_utf8(&text[..len]).expect("only ASCII is written"));
 }
 
 /// Answers longitude and latitude.

@@ -54,9 +54,10 @@ struct Found<'s> {
 /// is not 0.
 fn find<'s>(set: &'s SortedSet, shape: &Shape, limit: usize) -> Vec<Found<'s>> {
     let mut found = Vec::new();
+    let walks = set.by_score();
     for cell in shape.cells() {
         let (low, high) = cell.scores();
-        for (member, score) in set.scores_from(low) {
+        for (member, score) in walks.from(low) {
             if score >= high {
                 break;
             }

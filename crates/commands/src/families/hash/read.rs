@@ -54,9 +54,11 @@ pub(crate) fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
     let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.map(hash.map_or(0, |hash| hash.live_len(now_ms)));
-    for (field, value) in hash.into_iter().flat_map(|hash| hash.iter(now_ms)) {
-        write(reply, field);
-        write(reply, value);
+    if let Some(hash) = hash {
+        hash.visit(now_ms, |field, value| {
+            write(reply, field);
+            write(reply, value);
+        });
     }
     Ok(())
 }
@@ -66,7 +68,9 @@ pub(crate) fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
     let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.array(hash.map_or(0, |hash| hash.live_len(now_ms)));
-    hash.into_iter().flat_map(|hash| hash.iter(now_ms)).for_each(|(field, _)| write(reply, field));
+    if let Some(hash) = hash {
+        hash.visit(now_ms, |field, _| write(reply, field));
+    }
     Ok(())
 }
 
@@ -75,7 +79,9 @@ pub(crate) fn hvals(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
     let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.array(hash.map_or(0, |hash| hash.live_len(now_ms)));
-    hash.into_iter().flat_map(|hash| hash.iter(now_ms)).for_each(|(_, value)| write(reply, value));
+    if let Some(hash) = hash {
+        hash.visit(now_ms, |_, value| write(reply, value));
+    }
     Ok(())
 }
 

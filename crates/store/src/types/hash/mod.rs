@@ -229,6 +229,26 @@ impl Hash {
             .chain(timed.into_iter().flatten())
     }
 
+    /// Visits what `iter` gives, in the same order; quicker.
+    #[inline]
+    pub fn visit(&self, now_ms: i64, mut visit: impl FnMut(PackedValue<'_>, PackedValue<'_>)) {
+        match &self.repr {
+            Repr::Packed(pairs) => {
+                let mut texts = pairs.iter();
+                while let (Some(field), Some(value)) = (texts.next(), texts.next()) {
+                    visit(field, value);
+                }
+            }
+            Repr::Table(table) => {
+                table.iter().map(Pair::parts).for_each(|(field, value)| visit(field, value))
+            }
+            Repr::Timed(timed) => timed
+                .iter()
+                .filter(|(_, _, at)| *at > now_ms)
+                .for_each(|(field, value, _)| visit(field, value)),
+        }
+    }
+
     /// All fields, due ones included, with their values and expiries.
     pub fn timed_fields(&self) -> impl Iterator<Item = TimedField<'_>> {
         let (plain, timed) = match &self.repr {
@@ -250,7 +270,7 @@ impl Hash {
     ) -> u64 {
         match &self.repr {
             Repr::Packed(_) => {
-                self.iter(now_ms).for_each(|(field, value)| visit(field, value));
+                self.visit(now_ms, visit);
                 0
             }
             Repr::Table(table) => table.scan(cursor, |pair| visit(pair.parts().0, pair.parts().1)),

@@ -96,6 +96,10 @@ proptest! {
             prop_assert_eq!(hash.len(), model.len());
         }
         prop_assert_eq!(content(&hash), model.clone());
+        let mut visited = Vec::new();
+        hash.visit(NOW, |field, value| visited.push((field.to_vec(), value.to_vec())));
+        let listed: Vec<_> = hash.iter(NOW).map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+        prop_assert_eq!(visited, listed);
         prop_assert_eq!(content(&hash.clone()), model.clone());
         for (field, value) in &model {
             prop_assert!(hash.contains(field, NOW) && hash.get(field, NOW).is_some_and(|v| v == **value));
@@ -199,6 +203,9 @@ proptest! {
             prop_assert_eq!(hash.next_expiry(), soonest);
             let live = model.0.iter().filter(|(_, _, other)| other.is_none_or(|other| other > at)).count();
             prop_assert_eq!((hash.live_len(at), hash.iter(at).count()), (live, live));
+            let mut visited = 0;
+            hash.visit(at, |_, _| visited += 1);
+            prop_assert_eq!(visited, live);
             prop_assert_eq!(hash.has_due(at), soonest.is_some_and(|soonest| soonest <= at));
         }
         let mut left = timed(&hash);

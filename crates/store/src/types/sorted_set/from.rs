@@ -1,6 +1,6 @@
-//! Walking a sorted set from a score upwards, for callers that look at many scores and few members.
+//! Walking a sorted set from scores upwards, for callers that look at many scores and few members.
 
-use super::{Dense, Repr, Scored, SortedSet, Walk, packed, read_score};
+use super::{Dense, Repr, Scored, SortedSet, Tree, Walk};
 use crate::packed::PackedValue;
 
 /// A member that is looked up when it is wanted.
@@ -23,30 +23,46 @@ impl<'s> MemberRef<'s> {
     }
 }
 
-/// Members with their scores, ascending.
-pub struct FromScore<'s> {
-    walk: Source<'s>,
-    least: f64,
-}
+/// A sorted set prepared for several walks: a listpack is read once.
+pub struct ByScore<'s>(Source<'s>);
 
 enum Source<'s> {
-    Packed(packed::Iter<'s>),
+    Listed(Vec<(PackedValue<'s>, f64)>),
+    Tree(&'s Dense<Scored>, &'s Tree),
+}
+
+impl<'s> ByScore<'s> {
+    /// Members with a score of at least `least`, ascending.
+    pub fn from(&self, least: f64) -> FromScore<'s, '_> {
+        FromScore(match &self.0 {
+            Source::Listed(all) => {
+                let first = all.partition_point(|(_, score)| *score < least);
+                Walking::Listed(all[first..].iter())
+            }
+            Source::Tree(members, tree) => Walking::Tree(members, tree.walk_from(|score, _| score < least)),
+        })
+    }
+}
+
+/// Members with their scores, ascending.
+pub struct FromScore<'s, 'b>(Walking<'s, 'b>);
+
+enum Walking<'s, 'b> {
+    Listed(std::slice::Iter<'b, (PackedValue<'s>, f64)>),
     Tree(&'s Dense<Scored>, Walk<'s>),
 }
 
-impl<'s> Iterator for FromScore<'s> {
+impl<'s> Iterator for FromScore<'s, '_> {
     type Item = (MemberRef<'s>, f64);
 
     #[inline]
     fn next(&mut self) -> Option<(MemberRef<'s>, f64)> {
-        match &mut self.walk {
-            Source::Packed(iter) => loop {
-                let (member, score) = (iter.next()?, read_score(iter.next()?));
-                if score >= self.least {
-                    return Some((MemberRef(Kind::Here(member)), score));
-                }
-            },
-            Source::Tree(members, walk) => {
+        match &mut self.0 {
+            Walking::Listed(all) => {
+                let &(member, score) = all.next()?;
+                Some((MemberRef(Kind::Here(member)), score))
+            }
+            Walking::Tree(members, walk) => {
                 let (score, id) = walk.next()?;
                 Some((MemberRef(Kind::Number(members, id)), score))
             }
@@ -55,12 +71,11 @@ impl<'s> Iterator for FromScore<'s> {
 }
 
 impl SortedSet {
-    /// Members with a score of at least `least`, ascending.
-    pub fn scores_from(&self, least: f64) -> FromScore<'_> {
-        let walk = match &self.repr {
-            Repr::Packed(packed) => Source::Packed(packed.iter()),
-            Repr::Tree(big) => Source::Tree(&big.members, big.tree.walk_from(|score, _| score < least)),
-        };
-        FromScore { walk, least }
+    /// Prepares for walks from scores upwards.
+    pub fn by_score(&self) -> ByScore<'_> {
+        ByScore(match &self.repr {
+            Repr::Packed(_) => Source::Listed(self.iter().collect()),
+            Repr::Tree(big) => Source::Tree(&big.members, &big.tree),
+        })
     }
 }

@@ -7,7 +7,7 @@ mod from;
 mod tree;
 
 pub use bounds::{LexBound, LexRange, ScoreRange};
-pub use from::{FromScore, MemberRef};
+pub use from::{ByScore, FromScore, MemberRef};
 
 use super::dense::Dense;
 use crate::EncodingLimits;

@@ -220,3 +220,23 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn walks_begin_at_any_score_in_either_encoding() {
+    let mut rng = fastrand::Rng::with_seed(3);
+    for entries in [1, 40, 1000] {
+        let limits = EncodingLimits { zset_listpack_entries: 50, ..Default::default() };
+        let mut set = SortedSet::new();
+        for number in 0..entries {
+            set.insert(number.to_string().as_bytes(), f64::from(rng.u32(0..300)), &limits);
+        }
+        let all: Vec<(Vec<u8>, f64)> = set.iter().map(|(member, score)| (member.to_vec(), score)).collect();
+        let walks = set.by_score();
+        for least in [-1.0, 0.0, 7.5, 100.0, 299.0, 300.0, f64::INFINITY] {
+            let walked: Vec<(Vec<u8>, f64)> =
+                walks.from(least).map(|(member, score)| (member.get().to_vec(), score)).collect();
+            let first = all.partition_point(|(_, score)| *score < least);
+            assert_eq!(walked, all[first..]);
+        }
+    }
+}
