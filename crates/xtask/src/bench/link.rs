@@ -34,9 +34,9 @@ impl Link {
         Ok(line)
     }
 
-    /// `count` calls, the words of each by its number. Every reply must be a single line.
+    /// `count` calls, the words of each by its number.
     pub(super) fn fill(&mut self, count: u64, words: impl Fn(u64) -> Vec<String>) -> Result<()> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut bulks) = (Vec::new(), Vec::new());
         let mut next = 0;
         while next < count {
             bytes.clear();
@@ -47,7 +47,8 @@ impl Link {
             }
             self.stream.get_mut().write_all(&bytes)?;
             for _ in next..end {
-                self.line()?;
+                bulks.clear();
+                self.reply(&mut bulks)?;
             }
             next = end;
         }
