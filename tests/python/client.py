@@ -67,6 +67,34 @@ except redis.ResponseError as error:
 
 check(client.blpop(["list"], timeout=1)[1], "2")
 check(client.blpop(["nokey"], timeout=0.05), None)
+check([client.xadd("stream", {"n": n}, id=f"{n}-1") for n in range(1, 6)], [f"{n}-1" for n in range(1, 6)])
+check(client.xrange("stream", "(1-1", "3"), [("2-1", {"n": "2"}), ("3-1", {"n": "3"})])
+check([entry[0] for entry in client.xrevrange("stream", count=2)], ["5-1", "4-1"])
+check((client.xlen("stream"), client.xdel("stream", "5-1"), client.xtrim("stream", maxlen=3, approximate=False)), (5, 1, 1))
+
+
+def entries_of(reply):
+    """The entries of the only stream of an answer, which is a list of pairs or a map of lists."""
+    return reply[0][1] if protocol == 2 else reply["stream"][0]
+
+
+check([entry[0] for entry in entries_of(client.xread({"stream": "2-1"}, count=1))], ["3-1"])
+check(not client.xread({"stream": "$"}, block=10), True)
+check(client.xgroup_create("stream", "group", "0"), True)
+delivered = entries_of(client.xreadgroup("group", "ann", {"stream": ">"}))
+check(delivered, [(f"{n}-1", {"n": str(n)}) for n in (2, 3, 4)])
+check(client.xack("stream", "group", "2-1"), 1)
+pending = client.xpending("stream", "group")
+check((pending["pending"], pending["consumers"]), (2, [{"name": "ann", "pending": 2}]))
+check([entry["message_id"] for entry in client.xpending_range("stream", "group", "-", "+", 10)], ["3-1", "4-1"])
+check(client.xclaim("stream", "group", "bob", 0, ["3-1"]), [("3-1", {"n": "3"})])
+check(client.xautoclaim("stream", "group", "bob", 0, count=1, justid=True), ["3-1"])
+check([(one["name"], one["pending"]) for one in client.xinfo_consumers("stream", "group")], [("ann", 1), ("bob", 1)])
+check([(one["name"], one["pending"]) for one in client.xinfo_groups("stream")], [("group", 2)])
+check(client.xinfo_stream("stream")["last-entry"], ("4-1", {"n": "4"}))
+check(client.xinfo_stream("stream", full=True)["length"], 3)
+check(client.xgroup_destroy("stream", "group"), True)
+
 check(client.flushall(), True)
 check(client.dbsize(), 0)
 
