@@ -1,7 +1,7 @@
 //! From a configuration to a process that serves until it is told to end.
 
 use redoubt_server::config::{Config, Values};
-use redoubt_server::{Server, logging, process};
+use redoubt_server::{Handle, Server, logging, process};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -38,6 +38,7 @@ fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(
     let server = Server::builder().config(config).start().map_err(|error| error.to_string())?;
     logging::set_role(logging::Role::Primary);
     tracing::warn!("Server initialized");
+    warn_of_memory_only(&server);
     if !server.addresses().is_empty() {
         tracing::info!("Ready to accept connections tcp");
     }
@@ -61,6 +62,21 @@ fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(
     notify_supervisor(values, "STOPPING=1\n");
     tracing::warn!("Redoubt is now ready to exit, bye bye...");
     Ok(())
+}
+
+/// Who relies on files must not learn only from a restart that there are none.
+fn warn_of_memory_only(server: &Handle) {
+    let settings = server.shared().config.read().get(&["save", "appendonly"]);
+    let wants_files = settings.iter().any(|(name, value)| match name.as_str() {
+        "save" => !value.is_empty(),
+        _ => value == "yes",
+    });
+    if wants_files {
+        tracing::warn!(
+            "WARNING This version keeps its data in memory only: 'save' and 'appendonly' have no effect, and a restart \
+             begins with nothing. --save '' --appendonly no silences this warning."
+        );
+    }
 }
 
 /// Lowers `maxclients` to what the process may open.

@@ -75,7 +75,7 @@ pub fn init(values: &Values) -> Result<(), String> {
         }
     };
     let system = values.syslog_enabled.then(|| {
-        let target = SystemLog::new(&values.syslog_ident, values.syslog_facility);
+        let target = SystemLog::new(SYSTEM_LOG, &values.syslog_ident, values.syslog_facility);
         tracing_subscriber::fmt::layer().with_ansi(false).event_format(Bare).with_writer(target)
     });
     let subscriber = Registry::default().with(level).with(lines).with(system);
@@ -198,6 +198,9 @@ where
     }
 }
 
+/// Where the system takes log messages.
+const SYSTEM_LOG: &str = "/dev/log";
+
 /// The system log's socket. Format of a message: RFC 3164, section 4.1.
 struct SystemLog {
     socket: Option<UnixDatagram>,
@@ -206,13 +209,14 @@ struct SystemLog {
 }
 
 impl SystemLog {
-    fn new(ident: &str, facility: &str) -> SystemLog {
+    /// Messages go to the datagram socket `path`.
+    fn new(path: &str, ident: &str, facility: &str) -> SystemLog {
         let facility = match facility.strip_prefix("local").and_then(|digit| digit.parse::<u8>().ok()) {
             Some(local) => 16 + local,
             None => 1,
         };
         let socket = UnixDatagram::unbound().and_then(|socket| {
-            socket.connect("/dev/log")?;
+            socket.connect(path)?;
             socket.set_nonblocking(true)?;
             Ok(socket)
         });
@@ -261,5 +265,32 @@ impl Write for SystemLine<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_log_gets_priority_name_and_process() {
+        let path = std::env::temp_dir().join(format!("redoubt-syslog-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).expect("a folder for sockets");
+        let log = SystemLog::new(&path.display().to_string(), "mine", "local3");
+        let mut lines = Vec::new();
+        for severity in [4, 6] {
+            SystemLine { log: &log, severity }.write_all(b"a message").expect("never fails");
+            let mut datagram = [0; 256];
+            let length = socket.recv(&mut datagram).expect("the line was sent");
+            lines.push(String::from_utf8_lossy(&datagram[..length]).into_owned());
+        }
+        let process = std::process::id();
+        // Facility local3 is 19, times 8, and the severity.
+        assert_eq!(lines, [156, 158].map(|priority| format!("<{priority}>mine[{process}]: a message")));
+        std::fs::remove_file(&path).expect("bound above");
+        // Without a system log the server goes on.
+        let log = SystemLog::new("/nonexistent", "mine", "user");
+        SystemLine { log: &log, severity: 4 }.write_all(b"lost").expect("never fails");
     }
 }
