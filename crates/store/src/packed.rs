@@ -610,6 +610,22 @@ impl Packed {
         self.give_back();
     }
 
+    /// Moves the entries from `from` up to `end` before the one at `to`, which is none of them. Returns where they
+    /// begin then.
+    pub fn move_before(&mut self, from: Pos, end: Pos, to: Pos) -> Pos {
+        let start = self.inner.start as usize;
+        let size = end.0 - from.0;
+        if to > end {
+            self.inner.buf[start + from.0..start + to.0].rotate_left(size);
+            Pos(to.0 - size)
+        } else if to < from {
+            self.inner.buf[start + to.0..start + end.0].rotate_right(size);
+            to
+        } else {
+            from
+        }
+    }
+
     /// Keeps the entries for which `keep` says so, asked in order.
     pub fn retain(&mut self, mut keep: impl FnMut(PackedValue<'_>) -> bool) {
         let start = self.inner.start as usize;

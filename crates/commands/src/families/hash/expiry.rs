@@ -67,18 +67,33 @@ fn expire(
     command: &'static str,
     unit: Unit,
 ) -> Outcome {
-    const BAD_COUNT: CommandError = CommandError::text("ERR Parameter `numFields` should be greater than 0");
     let key = ctx.key(args.get(1));
-    // The type comes before the arguments, as in Redis.
-    ctx.hash_mut(&key)?;
+    let (at, condition, fields) = match parse(ctx, args, command, unit) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            // As in Redis a wrong type comes before wrong arguments.
+            ctx.hash_mut(&key)?;
+            return Err(error);
+        }
+    };
+    reply.array(fields.len());
+    let allows = |before| condition.holds(before, at);
+    lifetime::expire(ctx, &key, fields, at, allows, |code| reply.int(code))
+}
+
+/// Time, condition and fields.
+fn parse<'a>(
+    ctx: &Context<'_>,
+    args: &Args<'a>,
+    command: &'static str,
+    unit: Unit,
+) -> Result<(i64, Condition, &'a [&'a [u8]]), CommandError> {
+    const BAD_COUNT: CommandError = CommandError::text("ERR Parameter `numFields` should be greater than 0");
     let at = unit.read(ctx, args, 2, command)?;
     let condition = Condition::named(args.get(3));
     let first = if condition.is_some() { 4 } else { 3 };
     let fields = lifetime::fields_or(args, first, command, BAD_COUNT)?;
-    let condition = condition.unwrap_or(Condition::Always);
-    reply.array(fields.len());
-    let allows = |before| condition.holds(before, at);
-    lifetime::expire(ctx, &key, fields, at, allows, |code| reply.int(code))
+    Ok((at, condition.unwrap_or(Condition::Always), fields))
 }
 
 /// HTTL key FIELDS count field [field ...]: seconds left, rounded up; -1 without expiry, -2 without field.

@@ -127,17 +127,11 @@ pub(super) fn expire(
     hash.make_timed();
     let mut changed: SmallVec<[&[u8]; 8]> = SmallVec::new();
     for field in fields {
-        let code = match hash.expiry_of(field) {
+        let code = match hash.change_expiry(field, at, past, &allows) {
             None => code::MISSING,
-            Some(before) if !allows(before) => code::REFUSED,
-            Some(_) if past => {
-                hash.remove(field);
-                code::REMOVED
-            }
-            Some(_) => {
-                hash.set_expiry(field, Some(at));
-                code::CHANGED
-            }
+            Some(false) => code::REFUSED,
+            Some(true) if past => code::REMOVED,
+            Some(true) => code::CHANGED,
         };
         if code > 0 {
             changed.push(field);

@@ -12,7 +12,7 @@ use crate::encoding::EncodingLimits;
 use crate::member_table::MemberTable;
 use crate::packed::{Packed, PackedValue};
 use pair::Pair;
-use timed::{Fields, Keep, NEVER, Timed, TimedTable, Triples};
+use timed::{Fate, Fields, Keep, NEVER, Timed, TimedTable, Triples};
 
 /// A hash value.
 #[derive(Clone, Debug)]
@@ -321,9 +321,29 @@ impl Hash {
             self.make_timed();
         }
         match &mut self.repr {
-            Repr::Timed(timed) => timed.set_expiry(field, at.unwrap_or(NEVER)),
+            Repr::Timed(timed) => timed.change(field, |_| Fate::Expire(at.unwrap_or(NEVER))).is_some(),
             _ => self.contains(field, 0),
         }
+    }
+
+    /// Lets a field expire at `at`, or removes it if `remove` says so, where `allows` agrees to it, given the expiry
+    /// there is. Returns whether it did; `None` without field. Makes room for expiries.
+    #[inline]
+    pub fn change_expiry(
+        &mut self,
+        field: &[u8],
+        at: i64,
+        remove: bool,
+        allows: impl FnOnce(Option<i64>) -> bool,
+    ) -> Option<bool> {
+        self.make_timed();
+        let Repr::Timed(timed) = &mut self.repr else { return None };
+        let fate = timed.change(field, |before| match allows((before != NEVER).then_some(before)) {
+            false => Fate::Stay,
+            true if remove => Fate::Remove,
+            true => Fate::Expire(at),
+        });
+        fate.map(|fate| fate != Fate::Stay)
     }
 
     /// The soonest expiry of a field.

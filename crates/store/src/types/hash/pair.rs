@@ -94,6 +94,14 @@ impl Pair {
     }
 
     pub(super) fn set_ticket(&mut self, ticket: Option<Ticket>) {
+        let (head, _, timed) = self.head();
+        if let Some(ticket) = ticket
+            && timed
+        {
+            self.0[head..head + 8].copy_from_slice(&ticket.at.to_le_bytes());
+            self.0[head + 8..head + TICKET_LEN].copy_from_slice(&ticket.number.to_le_bytes());
+            return;
+        }
         *self = Pair::with_ticket(self.key(), self.value(), ticket);
     }
 

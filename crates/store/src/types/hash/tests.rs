@@ -171,7 +171,7 @@ proptest! {
     #[test]
     fn expiries_behave_like_a_list_in_order_of_time(
         entries in 0usize..30,
-        ops in proptest::collection::vec((0u32..8, 0u32..20, "[0-9a-b]{0,12}", 1i64..50), 0..200),
+        ops in proptest::collection::vec((0u32..9, 0u32..20, "[0-9a-b]{0,12}", 1i64..50), 0..200),
     ) {
         let limits = EncodingLimits { hash_listpack_entries: entries, ..Default::default() };
         let mut hash = Hash::new();
@@ -187,6 +187,16 @@ proptest! {
                 }
                 1 => prop_assert_eq!(hash.set_expiry(&field, None), model.expire(&field, None)),
                 2 | 3 => prop_assert_eq!(hash.set_expiry(&field, Some(at)), model.expire(&field, Some(at))),
+                8 => {
+                    let allowed = |before: Option<i64>| before.is_none_or(|before| before > at);
+                    let there = model.position(&field).map(|position| allowed(model.0[position].2));
+                    prop_assert_eq!(hash.change_expiry(&field, at, value.is_empty(), allowed), there);
+                    match there {
+                        Some(true) if value.is_empty() => drop(model.position(&field).map(|p| model.0.remove(p))),
+                        Some(true) => drop(model.expire(&field, Some(at))),
+                        _ => {}
+                    }
+                }
                 4 => prop_assert_eq!(
                     hash.insert_keeping(&field, &value, &limits),
                     model.set(&field, value, true)

@@ -5,6 +5,7 @@ use crate::encoding::EncodingLimits;
 use crate::member_table::{Member, MemberTable, member_hash};
 use crate::packed::{Packed, PackedValue, Pos};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Expiry of a field that has none: later than any.
 pub(super) const NEVER: i64 = i64::MAX;
@@ -16,6 +17,17 @@ pub(super) enum Keep {
     No,
     /// It stays.
     Yes,
+}
+
+/// What becomes of a field whose expiry is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing.
+    Stay,
+    /// It goes.
+    Remove,
+    /// It expires then (`NEVER`: not any more).
+    Expire(i64),
 }
 
 /// A hash with expiries, and what the keyspace knows of them.
@@ -130,22 +142,37 @@ impl Triples {
         false
     }
 
-    /// Gives a field another expiry. False if it is not there.
-    fn set_expiry(&mut self, field: &[u8], at: i64) -> bool {
-        let Some(pos) = self.find(field) else { return false };
-        let Some(((_, value, _), next)) = self.triple_at(pos) else { return false };
-        let before = self.0.before(pos).and_then(|pos| self.0.at(pos));
-        let after = self.triple_at(next).map(|(triple, _)| triple.2);
-        let in_order = before.is_none_or(|(before, _)| read_expiry(before) < at);
-        if in_order && after.is_none_or(|after| after >= at && at != NEVER) {
-            let expiry = self.0.after(self.0.after(pos));
-            self.0.replace_at(expiry, expiry_text(at, &mut itoa::Buffer::new()));
-            return true;
+    /// Does to a field what `decide` makes of its expiry.
+    fn change(&mut self, field: &[u8], decide: impl FnOnce(i64) -> Fate) -> Option<Fate> {
+        let pos = self.find(field)?;
+        let ((_, _, before), next) = self.triple_at(pos)?;
+        let fate = decide(before);
+        match fate {
+            Fate::Stay => {}
+            Fate::Remove => self.0.remove_at(pos, 3),
+            Fate::Expire(at) => self.set_expiry(pos, next, before, at),
         }
-        let value = value.to_vec();
-        self.0.remove_at(pos, 3);
-        self.add(field, &value, at);
-        true
+        Some(fate)
+    }
+
+    /// Gives the triple from `pos` up to `next` another expiry, and its place by it.
+    fn set_expiry(&mut self, pos: Pos, next: Pos, before: i64, at: i64) {
+        let mut to = if at == NEVER {
+            self.0.end()
+        } else if at > before {
+            next
+        } else {
+            self.0.first()
+        };
+        while let Some((triple, after)) = self.triple_at(to) {
+            if triple.2 >= at {
+                break;
+            }
+            to = after;
+        }
+        let pos = self.0.move_before(pos, next, to);
+        let expiry = self.0.after(self.0.after(pos));
+        self.0.replace_at(expiry, expiry_text(at, &mut itoa::Buffer::new()));
     }
 
     fn remove(&mut self, field: &[u8]) -> bool {
@@ -170,21 +197,22 @@ pub(super) struct TimedTable {
     next_number: u32,
 }
 
+/// A ticket for the time that no field has.
+fn ticket(due: &mut BTreeMap<Ticket, u64>, next_number: &mut u32, at: i64, hash: u64) -> Ticket {
+    loop {
+        *next_number = next_number.wrapping_add(1);
+        let ticket = Ticket { at, number: *next_number };
+        // The counter may have gone round.
+        if let Entry::Vacant(entry) = due.entry(ticket) {
+            entry.insert(hash);
+            return ticket;
+        }
+    }
+}
+
 impl TimedTable {
     pub(super) fn new(pairs: MemberTable<Pair>) -> TimedTable {
         TimedTable { pairs, ..TimedTable::default() }
-    }
-
-    fn ticket(&mut self, at: i64, hash: u64) -> Ticket {
-        loop {
-            self.next_number = self.next_number.wrapping_add(1);
-            let ticket = Ticket { at, number: self.next_number };
-            // The counter may have gone round.
-            if let std::collections::btree_map::Entry::Vacant(entry) = self.due.entry(ticket) {
-                entry.insert(hash);
-                return ticket;
-            }
-        }
     }
 
     fn set(&mut self, field: &[u8], value: &[u8], keep: Keep) -> bool {
@@ -207,19 +235,24 @@ impl TimedTable {
         }
     }
 
-    fn set_expiry(&mut self, field: &[u8], at: i64) -> bool {
-        let Some(old) = self.pairs.get(field).map(Pair::ticket) else { return false };
-        if let Some(old) = old {
-            if old.at == at {
-                return true;
+    /// Does to a field what `decide` makes of its expiry.
+    fn change(&mut self, field: &[u8], decide: impl FnOnce(i64) -> Fate) -> Option<Fate> {
+        let pair = self.pairs.get_mut(field)?;
+        let old = pair.ticket();
+        let fate = decide(old.map_or(NEVER, |old| old.at));
+        match fate {
+            Fate::Expire(at) if old.map_or(NEVER, |old| old.at) != at => {
+                if let Some(old) = old {
+                    self.due.remove(&old);
+                }
+                let hash = member_hash(field);
+                let ticket = (at != NEVER).then(|| ticket(&mut self.due, &mut self.next_number, at, hash));
+                pair.set_ticket(ticket);
             }
-            self.due.remove(&old);
+            Fate::Stay | Fate::Expire(_) => {}
+            Fate::Remove => drop(self.remove(field)),
         }
-        let ticket = (at != NEVER).then(|| self.ticket(at, member_hash(field)));
-        if let Some(pair) = self.pairs.get_mut(field) {
-            pair.set_ticket(ticket);
-        }
-        true
+        Some(fate)
     }
 
     fn remove(&mut self, field: &[u8]) -> bool {
@@ -316,16 +349,19 @@ impl Timed {
         let (mut a, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());
         for (field, value, at) in triples.iter() {
             let field = field.as_bytes(&mut a);
-            let ticket = (at != NEVER).then(|| table.ticket(at, member_hash(field)));
+            let hash = member_hash(field);
+            let ticket = (at != NEVER).then(|| ticket(&mut table.due, &mut table.next_number, at, hash));
             table.pairs.insert(Pair::with_ticket(field, value.as_bytes(&mut b), ticket));
         }
         self.fields = Fields::Table(table);
     }
 
-    pub(super) fn set_expiry(&mut self, field: &[u8], at: i64) -> bool {
+    /// Does to a field what `decide` makes of its expiry; `None` if it is not there.
+    #[inline]
+    pub(super) fn change(&mut self, field: &[u8], decide: impl FnOnce(i64) -> Fate) -> Option<Fate> {
         match &mut self.fields {
-            Fields::Packed(triples) => triples.set_expiry(field, at),
-            Fields::Table(table) => table.set_expiry(field, at),
+            Fields::Packed(triples) => triples.change(field, decide),
+            Fields::Table(table) => table.change(field, decide),
         }
     }
 
