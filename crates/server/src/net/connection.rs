@@ -9,7 +9,7 @@ use crate::worker::Local;
 use redoubt_resp::{Limits, ProtocolError, Reply, RequestParser, Span, Status};
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ const KEPT_BYTES: usize = 64 * 1024;
 const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
 /// Output that is worth a write although more requests are at hand, bytes.
 const FLUSH_BYTES: usize = 64 * 1024;
+/// Most parts of the output sent in one write.
+const PARTS_MAX: usize = 64;
 /// Batches one connection runs before others get their turn.
 const BATCHES_PER_TURN: usize = 32;
 
@@ -171,11 +173,19 @@ impl Connection {
         let mut wrote = false;
         loop {
             let released = self.released();
-            let bytes = self.output.sendable(released);
-            if bytes.is_empty() {
-                break;
-            }
-            match self.socket.poll_write(cx, bytes) {
+            let written = if self.output.is_split() {
+                let mut parts = [IoSlice::new(&[]); PARTS_MAX];
+                match self.output.parts(released, &mut parts) {
+                    0 => break,
+                    filled => self.socket.poll_write_parts(cx, &parts[..filled]),
+                }
+            } else {
+                match self.output.sendable(released) {
+                    [] => break,
+                    bytes => self.socket.poll_write(cx, bytes),
+                }
+            };
+            match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.output.advance(n);

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::io::IoSlice;
 
 /// Buffers kept between replies are cut back to this, bytes.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -68,22 +69,47 @@ impl Output {
         self.front.push_back(bytes);
     }
 
-    /// Bytes that may be sent now; not always all of them at once.
+    /// Whether what is to be sent lies in several places: then `parts` has them, `sendable` only the first.
+    #[inline]
+    pub(crate) fn is_split(&self) -> bool {
+        !self.front.is_empty()
+    }
+
+    /// Bytes that may be sent now.
     pub(crate) fn sendable(&mut self, released: u64) -> &[u8] {
-        while self.holds.front().is_some_and(|(_, offset)| *offset <= released) {
-            self.holds.pop_front();
-        }
+        let free = self.free(released);
         let first: &[u8] = match self.front.front() {
             Some(bytes) => bytes,
             None => &self.buffer[self.sent..],
         };
-        match self.holds.front() {
-            None => first,
-            Some((place, _)) => {
-                let free = usize::try_from(place.saturating_sub(self.next)).unwrap_or(usize::MAX);
-                &first[..free.min(first.len())]
+        &first[..free.min(first.len())]
+    }
+
+    /// Fills `parts` with what may be sent now, in order; returns how many it filled.
+    pub(crate) fn parts<'p>(&'p mut self, released: u64, parts: &mut [IoSlice<'p>]) -> usize {
+        let mut free = self.free(released);
+        let all = self.front.iter().map(|bytes| &**bytes).chain([&self.buffer[self.sent..]]);
+        let mut filled = 0;
+        for (bytes, part) in all.zip(parts) {
+            let size = free.min(bytes.len());
+            if size == 0 {
+                break;
             }
+            *part = IoSlice::new(&bytes[..size]);
+            free -= size;
+            filled += 1;
         }
+        filled
+    }
+
+    /// How many of the next bytes the log does not hold back.
+    fn free(&mut self, released: u64) -> usize {
+        while self.holds.front().is_some_and(|(_, offset)| *offset <= released) {
+            self.holds.pop_front();
+        }
+        self.holds.front().map_or(usize::MAX, |(place, _)| {
+            usize::try_from(place.saturating_sub(self.next)).unwrap_or(usize::MAX)
+        })
     }
 
     /// The log offset that the first held byte waits for.
@@ -94,16 +120,7 @@ impl Output {
     /// Notes that `n` more bytes went out.
     pub(crate) fn advance(&mut self, n: usize) {
         self.next += n as u64;
-        if let Some(first) = self.front.front_mut() {
-            self.front_bytes -= n;
-            if n == first.len() {
-                self.front.pop_front();
-            } else {
-                let _ = first.split_to(n);
-            }
-            return;
-        }
-        self.sent += n;
+        self.sent += self.advance_front(n);
         if self.sent == self.buffer.len() {
             self.buffer.clear();
             self.buffer.shrink_to(KEPT_BYTES);
@@ -113,6 +130,23 @@ impl Output {
             return;
         }
         self.sent = 0;
+    }
+}
+
+impl Output {
+    /// Drops what was sent of `front`; the rest of the `n` bytes belongs to `buffer`.
+    fn advance_front(&mut self, mut n: usize) -> usize {
+        while let Some(first) = self.front.front_mut() {
+            let step = n.min(first.len());
+            self.front_bytes -= step;
+            n -= step;
+            if step < first.len() {
+                let _ = first.split_to(step);
+                break;
+            }
+            self.front.pop_front();
+        }
+        n
     }
 }
 
@@ -171,6 +205,32 @@ mod tests {
         assert_eq!(text(output.sendable(19)), "");
         assert_eq!(text(output.sendable(20)), "|end");
         output.advance(4);
+        assert_eq!(output.pending(), 0);
+    }
+
+    #[test]
+    fn parts_are_sent_together_as_far_as_they_may() {
+        let mut output = Output::default();
+        output.buffer.extend_from_slice(b"a");
+        output.append_shared(Bytes::from_static(b"bb"));
+        output.append_shared(Bytes::from_static(b"ccc"));
+        output.buffer.extend_from_slice(b"dddd");
+        output.hold(1, 10);
+        let sent = |output: &mut Output, released: u64, most: usize| {
+            let mut parts = [IoSlice::new(&[]); 8];
+            let filled = output.parts(released, &mut parts[..most]);
+            parts[..filled].iter().map(|part| text(part).to_owned()).collect::<Vec<_>>()
+        };
+        assert!(output.is_split());
+        assert_eq!(sent(&mut output, 0, 8), ["a", "bb", "ccc", "d"]);
+        assert_eq!(sent(&mut output, 0, 2), ["a", "bb"]);
+        assert_eq!(sent(&mut output, 10, 8), ["a", "bb", "ccc", "dddd"]);
+        output.advance(5);
+        assert_eq!(sent(&mut output, 10, 8), ["c", "dddd"]);
+        output.advance(3);
+        assert!(!output.is_split());
+        assert_eq!(text(output.sendable(10)), "dd");
+        output.advance(2);
         assert_eq!(output.pending(), 0);
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 /// Messages of up to this size are copied to each receiver, which is quicker than sharing them; bytes.
-const COPIED_BYTES_MAX: usize = 4096;
+const COPIED_BYTES_MAX: usize = 1024;
 /// Memory an empty inbox keeps, bytes.
 const KEPT_BYTES: usize = 16 * 1024;
 
