@@ -189,7 +189,10 @@ fn messages_of_all_sizes_arrive_whole() {
             subscriber.call(&["SUBSCRIBE", "c"]);
         }
         let mut publisher = server.client();
-        let sizes = [0, 1, 100, 4000, 4096, 5000, 70_000, 3, 1_000_000, 10, 20_000, 20_000, 4050, 4051];
+        let sizes = [
+            0, 1, 100, 470, 480, 490, 500, 512, 4096, 5000, 70_000, 3, 1_000_000, 10, 20_000, 20_000, 474,
+            475, 476,
+        ];
         let message = |size: usize| "abcdefghij".repeat(size / 10 + 1)[..size].to_owned();
         for size in sizes {
             publisher.send(&["PUBLISH", "c", &message(size)]).unwrap();

@@ -228,6 +228,9 @@ impl Connection {
         if self.output.pending() > 0 && (!self.check_limits() || !self.flush_now().await) {
             return false;
         }
+        if self.session.listens {
+            self.output.give_back();
+        }
         self.publish();
         let within = self.check_limits();
         self.set_timer();

@@ -55,6 +55,13 @@ impl Output {
         }
     }
 
+    /// Gives the memory back, if nothing is left to be sent: what comes next brings its own.
+    pub(crate) fn give_back(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
+    }
+
     /// Appends without copying. Positions in `buffer` noted before are void.
     pub(crate) fn append_shared(&mut self, bytes: Bytes) {
         if self.buffer.len() > self.sent {

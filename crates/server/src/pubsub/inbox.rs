@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Release};
 
 /// Messages of up to this size are copied to each receiver, which is quicker than sharing them; bytes.
-const COPIED_BYTES_MAX: usize = 1024;
+const COPIED_BYTES_MAX: usize = 512;
+/// Memory for the first message, and hopefully some more, bytes.
+const FIRST_BYTES: usize = 1024;
 /// Memory an empty inbox keeps, bytes.
 const KEPT_BYTES: usize = 16 * 1024;
 
@@ -47,6 +49,9 @@ impl Message {
     }
 
     fn append_to(&self, out: &mut Vec<u8>, resp3: bool) {
+        if out.capacity() == 0 {
+            out.reserve(FIRST_BYTES.max(self.frame.len()));
+        }
         let at = out.len();
         out.extend_from_slice(&self.frame);
         out[at] = self.first(resp3);
