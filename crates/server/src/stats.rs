@@ -15,7 +15,8 @@ const ERROR_CODES_MAX: usize = 128;
 /// Where errors of further codes are counted.
 const ERRORS_OVERFLOW: &str = "ERRORSTATS_OVERFLOW";
 
-/// Counts of one command on one worker.
+/// Counts of one command on one worker, on one cache line: each call writes there.
+#[repr(align(64))]
 #[derive(Default)]
 pub struct CommandStats {
     /// Times it ran.
@@ -71,6 +72,7 @@ pub struct Stats {
     times_before: Mutex<Vec<Distribution>>,
 }
 
+#[inline]
 fn add(counter: &AtomicU64, by: u64) {
     // One writer: a plain add would do, but relaxed atomics keep readers sound at the same price.
     counter.store(counter.load(Relaxed).wrapping_add(by), Relaxed);
@@ -102,18 +104,15 @@ impl Stats {
         self.workers.len() - 1
     }
 
-    /// A command ran for `ticks`.
+    /// A command ran for `ticks`, which are `nanos`; those are counted only if they are given (`latency-tracking`).
     #[inline]
-    pub fn ran(&self, worker: usize, command: usize, ticks: u64) {
+    pub fn ran(&self, worker: usize, command: usize, ticks: u64, nanos: Option<u64>) {
         let stats = &self.workers[worker].commands[command];
         add(&stats.calls, 1);
         add(&stats.ticks, ticks);
-    }
-
-    /// A command took `nanos` (`latency-tracking`).
-    #[inline]
-    pub fn took(&self, worker: usize, command: usize, nanos: u64) {
-        self.workers[worker].commands[command].times.get_or_init(Histogram::default).record(nanos);
+        if let Some(nanos) = nanos {
+            stats.times.get_or_init(Histogram::default).record(nanos);
+        }
     }
 
     /// How long a command took since the last reset.

@@ -46,14 +46,14 @@ pub fn slot_of(key: &[u8]) -> u16 {
     crc16(hash_tag(key)) & (SLOTS as u16 - 1)
 }
 
-/// CRC tables for four bytes at a time: `CRC[k][b]` is the CRC of byte `b` followed by `k` zero bytes.
-const CRC: [[u16; 256]; 4] = {
-    let mut tables = [[0u16; 256]; 4];
+/// CRC tables for eight bytes at a time: `CRC[k][b]` is the CRC of byte `b` followed by `k` zero bytes.
+static CRC: [[u16; 256]; 8] = {
+    let mut tables = [[0u16; 256]; 8];
     let mut byte = 0;
     while byte < 256 {
         let mut crc = (byte as u16) << 8;
         let mut table = 0;
-        while table < 4 {
+        while table < 8 {
             let mut bit = 0;
             while bit < 8 {
                 crc = if crc & 0x8000 != 0 { (crc << 1) ^ 0x1021 } else { crc << 1 };
@@ -72,11 +72,18 @@ const CRC: [[u16; 256]; 4] = {
 #[inline]
 fn crc16(bytes: &[u8]) -> u16 {
     let mut crc = 0u16;
-    let (words, rest) = bytes.as_chunks::<4>();
-    for [a, b, c, d] in words {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for [a, b, c, d, e, f, g, h] in words {
         let high = usize::from(a ^ (crc >> 8) as u8);
         let low = usize::from(b ^ crc as u8);
-        crc = CRC[3][high] ^ CRC[2][low] ^ CRC[1][usize::from(*c)] ^ CRC[0][usize::from(*d)];
+        crc = CRC[7][high]
+            ^ CRC[6][low]
+            ^ CRC[5][usize::from(*c)]
+            ^ CRC[4][usize::from(*d)]
+            ^ CRC[3][usize::from(*e)]
+            ^ CRC[2][usize::from(*f)]
+            ^ CRC[1][usize::from(*g)]
+            ^ CRC[0][usize::from(*h)];
     }
     for byte in rest {
         crc = (crc << 8) ^ CRC[0][usize::from((crc >> 8) as u8 ^ byte)];
@@ -87,8 +94,23 @@ fn crc16(bytes: &[u8]) -> u16 {
 /// The part between the first `{` and the next `}` if it is not empty, else the whole key.
 #[inline]
 pub fn hash_tag(key: &[u8]) -> &[u8] {
-    let Some(open) = key.iter().position(|&b| b == b'{') else { return key };
-    match key[open + 1..].iter().position(|&b| b == b'}') {
+    let (words, rest) = key.as_chunks::<8>();
+    let opens = words.iter().any(|word| has_open(u64::from_le_bytes(*word))) || rest.contains(&b'{');
+    if opens { inner_tag(key) } else { key }
+}
+
+/// Whether one of the eight bytes is `{`: most keys have none, and it must not take a look at each byte to say so.
+#[inline]
+fn has_open(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let zero_where_open = word ^ (ONES * b'{' as u64);
+    zero_where_open.wrapping_sub(ONES) & !zero_where_open & (ONES * 0x80) != 0
+}
+
+#[cold]
+fn inner_tag(key: &[u8]) -> &[u8] {
+    let Some(open) = memchr::memchr(b'{', key) else { return key };
+    match memchr::memchr(b'}', &key[open + 1..]) {
         None | Some(0) => key,
         Some(len) => &key[open + 1..open + 1 + len],
     }
@@ -101,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn slots_are_those_of_the_crc16_crate(key in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn slots_are_those_of_the_crc16_crate(key in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'{'), Just(b'}')], 0..64)) {
             let expected = crc16::State::<crc16::XMODEM>::calculate(hash_tag(&key)) % SLOTS as u16;
             prop_assert_eq!(slot_of(&key), expected);
         }

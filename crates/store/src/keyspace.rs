@@ -9,6 +9,7 @@ use crossbeam_epoch as epoch;
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
 use std::cell::{Cell, UnsafeCell};
+use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
@@ -113,6 +114,39 @@ pub(crate) struct Partition {
 // SAFETY: `side` is reached only through `Keyspace::side`, whose callers hold the lock.
 unsafe impl Sync for Partition {}
 
+/// Asks the processor for the memory of keys that will be looked up soon, in three steps that each need the one before
+/// to have arrived: slot, bucket, entry. What it sees may be stale, never wild: array memory goes through epochs.
+pub struct Lookahead<'k> {
+    tables: &'k [Table],
+    guard: epoch::Guard,
+}
+
+impl Lookahead<'_> {
+    /// The first step.
+    #[inline]
+    pub fn slot(&self, key: &Key<'_>) {
+        if let Some(table) = self.tables.get(usize::from(key.slot)) {
+            prefetch(ptr::from_ref(table).cast());
+        }
+    }
+
+    /// The second step.
+    #[inline]
+    pub fn bucket(&self, key: &Key<'_>) {
+        if let Some(table) = self.tables.get(usize::from(key.slot)) {
+            table.prefetch_bucket(key.hash, &self.guard);
+        }
+    }
+
+    /// The third step.
+    #[inline]
+    pub fn entry(&self, key: &Key<'_>) {
+        if let Some(table) = self.tables.get(usize::from(key.slot)) {
+            table.prefetch_entry(key.hash, &self.guard);
+        }
+    }
+}
+
 /// All databases. Shared by every worker; reached through `Txn`.
 pub struct Keyspace {
     partitions: Box<[Partition]>,
@@ -190,28 +224,10 @@ impl Keyspace {
         self.databases[db].get_or_init(|| Database::new(self.partitions.len()))
     }
 
-    /// Asks the processor for the table of the key's slot: the first of three prefetch steps over a batch.
+    /// Gives the means to ask for the memory of keys of `db` ahead of their use, without locks.
     #[inline]
-    pub fn prefetch_slot(&self, db: usize, key: &Key<'_>) {
-        if let Some(database) = self.database(db) {
-            prefetch((&raw const database.tables[usize::from(key.slot)]).cast());
-        }
-    }
-
-    /// Asks for the key's bucket: the second step.
-    #[inline]
-    pub fn prefetch_bucket(&self, db: usize, key: &Key<'_>, guard: &epoch::Guard) {
-        if let Some(database) = self.database(db) {
-            database.tables[usize::from(key.slot)].prefetch_bucket(key.hash, guard);
-        }
-    }
-
-    /// Asks for the key's entry: the third step.
-    #[inline]
-    pub fn prefetch_entry(&self, db: usize, key: &Key<'_>, guard: &epoch::Guard) {
-        if let Some(database) = self.database(db) {
-            database.tables[usize::from(key.slot)].prefetch_entry(key.hash, guard);
-        }
+    pub fn lookahead(&self, db: usize) -> Lookahead<'_> {
+        Lookahead { tables: self.database(db).map_or(&[], |database| &database.tables), guard: epoch::pin() }
     }
 
     #[inline]

@@ -34,7 +34,7 @@ pub use events::{Class, Event};
 pub use evict::{Candidate, EvictionPolicy};
 pub use garbage::{FlushedTables, Garbage, Lazy};
 pub use key::{Key, SLOTS, hash_tag, slot_of};
-pub use keyspace::{Keyspace, PARTITIONS_MAX, PartitionSet};
+pub use keyspace::{Keyspace, Lookahead, PARTITIONS_MAX, PartitionSet};
 pub use record::{Recorder, Touch};
 pub use side::{Signal, Waiter, WatchMark};
 pub use txn::{Access, Counters, Expiry, Txn};

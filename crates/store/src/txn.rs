@@ -227,7 +227,8 @@ impl<'k> Txn<'k> {
         }
     }
 
-    /// Gives the next call a key already hashed; it is recognised by its address. The bytes outlive the call.
+    /// Gives the next call a key already hashed; it is recognised by its address. The bytes outlive the call, and
+    /// nothing else may stand at that address before the next `prime`.
     #[inline]
     pub fn prime(&mut self, key: Option<&Key<'_>>) {
         // SAFETY: the stretched lifetime is never used to read: `key` only compares the address.
@@ -241,8 +242,11 @@ impl<'k> Txn<'k> {
 
     #[inline]
     pub(crate) fn database(&self, slot: u16) -> Option<&'k Database> {
-        let held = self.held.contains(self.space.partition_of(slot));
-        assert!(held, "a command touched a key whose partition it does not hold");
+        let partition = self.space.partition_of(slot);
+        assert!(
+            self.single == partition || self.held.contains(partition),
+            "a command touched a key whose partition it does not hold"
+        );
         self.space.database(self.db)
     }
 
@@ -353,8 +357,12 @@ impl<'k> Txn<'k> {
     #[inline]
     fn access(&mut self, place: &Place) {
         let entry = place.entry();
-        let clock = self.clock.accessed(entry.clock(), &mut self.rng);
-        entry.set_clock(clock);
+        let before = entry.clock();
+        let clock = self.clock.accessed(before, &mut self.rng);
+        // Most accesses fall into the second of the one before: a line left clean need not be written back.
+        if clock != before {
+            entry.set_clock(clock);
+        }
     }
 
     #[inline]

@@ -246,7 +246,7 @@ impl Session {
             None => {
                 let clock = local.clock.clone();
                 let position = output.buffer.len();
-                let mut scope = Scope { values: &values, worker: local.index, clock: &clock, output };
+                let mut scope = Scope::new(&values, local.index, &clock, output);
                 self.reply(&mut scope).null_array();
                 self.commit(&mut ctx, &mut scope, position);
             }
@@ -281,7 +281,7 @@ impl Session {
                 self.end_parked();
             }
             let clock = local.clock.clone();
-            let mut scope = Scope { values: &values, worker: local.index, clock: &clock, output };
+            let mut scope = Scope::new(&values, local.index, &clock, output);
             self.commit(&mut ctx, &mut scope, position);
         }
         ctx.txn.release();

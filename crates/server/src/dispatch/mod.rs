@@ -14,14 +14,13 @@ pub(crate) use session::{Flow, ReplyMode, Session};
 
 use crate::net::output::Output;
 use crate::worker::Local;
-use crossbeam_epoch as epoch;
 use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::spec::{Flags, Propagate, Run, ServerOp, internal};
 use redoubt_commands::table::{self, Command};
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_resp::Reply;
 use redoubt_store::{Key, PartitionSet, Txn};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -68,7 +67,7 @@ impl Session {
             parked: None,
         };
         self.prepare(&mut ctx.txn, &values);
-        let mut scope = Scope { values: &values, worker: local.index, clock: &local.clock, output };
+        let mut scope = Scope::new(&values, local.index, &local.clock, output);
         let mut started = scope.clock.raw();
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
@@ -90,35 +89,35 @@ impl Session {
         outcome
     }
 
-    /// Finds the commands and asks the processor for the memory of their keys.
+    /// Finds the commands and asks the processor for the memory of their keys, one step for all of them after the
+    /// other: within a step the look-ups do not depend on each other, so the processor overlaps them.
     fn plan<'a>(&self, words: &'a [&'a [u8]], ranges: &[(usize, usize)]) -> SmallVec<[Plan<'a>; 32]> {
-        let space = &self.shared.keyspace;
+        if let [(from, to)] = ranges {
+            return smallvec![self.plan_one(&words[*from..*to])];
+        }
+        let ahead = self.shared.keyspace.lookahead(self.db);
         let mut plans: SmallVec<[Plan<'a>; 32]> = SmallVec::new();
         for (from, to) in ranges {
-            let args = Args::new(&words[*from..*to]);
-            let command = self.lookup(args.get(0));
-            let key = match command {
-                Some(command) if command.single_key > 0 && command.single_key < args.len() => {
-                    let key = space.key(args.get(command.single_key));
-                    space.prefetch_slot(self.db, &key);
-                    Some(key)
-                }
-                _ => None,
-            };
-            plans.push(Plan { args, command, key });
+            let plan = self.plan_one(&words[*from..*to]);
+            plan.key.iter().for_each(|key| ahead.slot(key));
+            plans.push(plan);
         }
-        if plans.len() > 1 {
-            let guard = epoch::pin();
-            plans
-                .iter()
-                .filter_map(|plan| plan.key.as_ref())
-                .for_each(|key| space.prefetch_bucket(self.db, key, &guard));
-            plans
-                .iter()
-                .filter_map(|plan| plan.key.as_ref())
-                .for_each(|key| space.prefetch_entry(self.db, key, &guard));
-        }
+        plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.bucket(key));
+        plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.entry(key));
         plans
+    }
+
+    #[inline]
+    fn plan_one<'a>(&self, words: &'a [&'a [u8]]) -> Plan<'a> {
+        let args = Args::new(words);
+        let command = self.lookup(args.get(0));
+        let key = match command {
+            Some(command) if command.single_key > 0 && command.single_key < args.len() => {
+                Some(self.shared.keyspace.key(args.get(command.single_key)))
+            }
+            _ => None,
+        };
+        Plan { args, command, key }
     }
 
     #[inline]
@@ -202,6 +201,7 @@ impl Session {
         Reply::new(&mut scope.output.buffer, self.resp3)
     }
 
+    #[inline]
     fn execute(
         &mut self,
         ctx: &mut Context<'_>,
@@ -214,9 +214,7 @@ impl Session {
             Run::Data(_) => {
                 self.acquire(&mut ctx.txn, command, &plan.args, plan.key.as_ref());
                 ctx.txn.prime(plan.key.as_ref());
-                let step = self.run_data(ctx, command, &plan.args, scope);
-                ctx.txn.prime(None);
-                step
+                self.run_data(ctx, command, &plan.args, scope)
             }
             Run::Server(op) => {
                 ctx.txn.release();
@@ -263,6 +261,7 @@ impl Session {
     }
 
     /// Runs a data command over the held partitions and commits it.
+    #[inline]
     pub(crate) fn run_data(
         &mut self,
         ctx: &mut Context<'_>,
@@ -290,6 +289,7 @@ impl Session {
     }
 
     /// Calls the handler. Inner `Some`: the error it answered with. `Err`: it panicked, and the client must go.
+    #[inline]
     pub(crate) fn call(
         &self,
         ctx: &mut Context<'_>,
@@ -340,6 +340,19 @@ pub(crate) struct Scope<'s> {
     pub(crate) worker: usize,
     pub(crate) clock: &'s quanta::Clock,
     pub(crate) output: &'s mut Output,
+    /// Commands that take this long are looked at more closely, nanoseconds.
+    noted_nanos: u64,
+}
+
+impl<'s> Scope<'s> {
+    pub(crate) fn new(
+        values: &'s Arc<crate::config::Values>,
+        worker: usize,
+        clock: &'s quanta::Clock,
+        output: &'s mut Output,
+    ) -> Scope<'s> {
+        Scope { values, worker, clock, output, noted_nanos: session::noted_nanos(values) }
+    }
 }
 
 /// Whether a call begins as a header of an HTTP request does: a web page can make a browser send one here, with calls

@@ -20,6 +20,15 @@ use std::sync::atomic::Ordering::Relaxed;
 /// From here on a command may interest the latency monitor, whose unit is the millisecond.
 const SLOWEST_UNWATCHED_NANOS: u64 = 1_000_000;
 
+/// Duration from which a command interests the slow log or the latency monitor, nanoseconds.
+#[inline]
+pub(super) fn noted_nanos(values: &Values) -> u64 {
+    match u64::try_from(values.slowlog_log_slower_than) {
+        Ok(micros) => micros.saturating_mul(1000).min(SLOWEST_UNWATCHED_NANOS),
+        Err(_) => SLOWEST_UNWATCHED_NANOS,
+    }
+}
+
 /// How a connection goes on after a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flow {
@@ -128,12 +137,9 @@ impl Session {
                 let mut delivery = self.delivery.borrow_mut();
                 self.shared.hub.show(&mut delivery, &self.client, self.db, command, args.words());
             }
-            self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started));
-            if scope.values.latency_tracking {
-                self.shared.stats.took(scope.worker, command.id, nanos);
-            }
-            let threshold = scope.values.slowlog_log_slower_than;
-            if SlowLog::is_slow(threshold, nanos / 1000) || nanos >= SLOWEST_UNWATCHED_NANOS {
+            let counted = scope.values.latency_tracking.then_some(nanos);
+            self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started), counted);
+            if nanos >= scope.noted_nanos {
                 self.note_slow(command, args, nanos, scope);
             }
         }
