@@ -1,6 +1,8 @@
 //! Cost of each stage of a request: parse, lookup, SET and GET through a transaction, reply.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use redis_protocol::resp2::decode::{decode_bytes, decode_range};
+use redis_protocol::resp2::types::{BytesFrame as Frame, RangeFrame};
 use redoubt_benches::{Bed, key, set_pipeline};
 use redoubt_resp::{Limits, Reply, RequestParser, Status};
 use std::hint::black_box;
@@ -27,6 +29,28 @@ fn parse(criterion: &mut Criterion) {
             },
             BatchSize::SmallInput,
         );
+    });
+    // What the request path would pay with the library instead: docs/decisions/0005-request-parser.md.
+    let shared = bytes::Bytes::from(input.clone());
+    group.bench_function("pipeline of 16 SET, redis-protocol, zero-copy frames", |bencher| {
+        bencher.iter(|| {
+            let (mut at, mut words) = (0, 0);
+            while let Ok(Some((Frame::Array(frames), amount))) = decode_bytes(&shared.slice(at..)) {
+                words += frames.len();
+                at += amount;
+            }
+            assert_eq!((at, words), (shared.len(), 3 * PIPELINE));
+        });
+    });
+    group.bench_function("pipeline of 16 SET, redis-protocol, ranges", |bencher| {
+        bencher.iter(|| {
+            let (mut at, mut words) = (0, 0);
+            while let Ok(Some((RangeFrame::Array(frames), amount))) = decode_range(&shared[at..]) {
+                words += frames.len();
+                at += amount;
+            }
+            assert_eq!((at, words), (shared.len(), 3 * PIPELINE));
+        });
     });
     group.finish();
 }

@@ -1,10 +1,12 @@
-//! Periodic work: active expiry, memory figures, `maxmemory-clients`. On the control thread, in slices that never hold a lock for long.
+//! Periodic work: active expiry, memory figures, `maxmemory-clients`. On a thread of its own, since it waits for
+//! partitions that a slow command may hold for long; it holds none for long itself.
 
 use crate::config::Values;
 use crate::shared::{Shared, unix_ms};
 use redoubt_store::Txn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Keys of a database that are looked at for its average time to live.
@@ -14,8 +16,21 @@ const EXPIRE_SLICE: usize = 256;
 /// Share of the time that active expiry may take, as in Redis: 25% at effort 1, 2% more for each further step.
 const EXPIRE_SHARE: f64 = 0.25;
 
-/// Runs until the server stops.
-pub(crate) async fn run(shared: Arc<Shared>) {
+/// Starts the thread. It ends with the server.
+pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("cron".into()).spawn(move || {
+        runtime.block_on(async {
+            let mut stop = shared.stop.subscribe();
+            tokio::select! {
+                () = run(Arc::clone(&shared)) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        });
+    })
+}
+
+async fn run(shared: Arc<Shared>) {
     loop {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));

@@ -151,7 +151,7 @@ impl Drop for Handle {
     }
 }
 
-/// The control thread accepts connections and runs the periodic work. Commands never run on it.
+/// The control thread accepts connections. Commands never run on it, and it never waits for a partition.
 fn start_control(
     shared: Arc<Shared>,
     workers: Vec<Worker>,
@@ -160,11 +160,13 @@ fn start_control(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (reopen, requests) = unbounded_channel();
     *shared.reopen.lock() = Some(reopen);
+    let cron = cron::start(Arc::clone(&shared))?;
     std::thread::Builder::new().name("control".into()).spawn(move || {
         let threads = runtime.block_on(control(shared, workers, listeners, requests));
         for worker in threads.into_iter().flatten() {
             let _ = worker.thread.join();
         }
+        let _ = cron.join();
     })
 }
 
@@ -187,7 +189,6 @@ async fn control(
             Err(error) => tracing::error!("the unix socket could not be registered: {error}"),
         }
     }
-    tasks.spawn(cron::run(Arc::clone(&shared)));
     let mut stop = shared.stop.subscribe();
     loop {
         tokio::select! {

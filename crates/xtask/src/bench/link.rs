@@ -34,6 +34,14 @@ impl Link {
         Ok(line)
     }
 
+    /// One call whose whole reply is read and dropped.
+    pub(super) fn call_whole(&mut self, words: &[&str]) -> Result<()> {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, words);
+        self.send(&bytes)?;
+        self.reply(&mut Vec::new())
+    }
+
     /// `count` calls, the words of each by its number.
     pub(super) fn fill(&mut self, count: u64, words: impl Fn(u64) -> Vec<String>) -> Result<()> {
         let (mut bytes, mut bulks) = (Vec::new(), Vec::new());

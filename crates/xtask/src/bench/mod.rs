@@ -12,6 +12,7 @@ mod push;
 mod report;
 mod server;
 mod speed;
+mod stall;
 
 use crate::process::{cargo, find_program, output, run as run_program, target_dir};
 use anyhow::{Context, Result};
@@ -48,6 +49,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     if options.memory {
         memory::run(&options, &contenders)?;
+    }
+    if options.stall {
+        stall::run(&options, &contenders[0])?;
     }
     if options.push || options.blocked {
         // Here the load comes from this process.

@@ -27,11 +27,16 @@ impl Contender {
         Ok(output(Command::new(&self.program).arg("--version"))?.trim().to_string())
     }
 
-    /// Starts it, without persistence.
+    /// Starts it on the core of all measurements, without persistence.
     pub(super) fn start(&self) -> Result<Running> {
+        self.start_on(SERVER_CORE, &[])
+    }
+
+    /// Starts it on these cores with further settings, without persistence.
+    pub(super) fn start_on(&self, cores: &str, settings: &[&str]) -> Result<Running> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new("taskset");
-        command.args(["-c", SERVER_CORE]).arg(&self.program).args(["--port", &port.to_string()]);
+        command.args(["-c", cores]).arg(&self.program).args(["--port", &port.to_string()]);
         command.args([
             "--save",
             "",
@@ -42,6 +47,7 @@ impl Contender {
             "--maxclients",
             MAX_CLIENTS,
         ]);
+        command.args(settings);
         command
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
