@@ -506,6 +506,9 @@ pub struct CommandSpec {
     pub categories: Categories,
     /// Where its keys are.
     pub keys: &'static [KeySpec],
+    /// Position of the first element (field, member) it looks for in the collection at its key; 0 is none. Only a hint:
+    /// the memory of the elements that a pipeline names is fetched ahead.
+    pub element: usize,
     /// What it leaves in the log.
     pub propagate: Propagate,
     /// Who runs it.
@@ -526,6 +529,7 @@ impl CommandSpec {
         flags: Flags::NONE,
         categories: Categories::NONE,
         keys: &[],
+        element: 0,
         propagate: Propagate::Never,
         run: Run::Container,
         doc: Doc::new("", "", ""),

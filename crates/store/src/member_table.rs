@@ -8,7 +8,10 @@
 //! A large table is resized in steps: the old buckets are emptied a few at a time by the changes that follow.
 
 use crate::alloc_size::alloc_size;
+use crate::table::prefetch;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
+use std::ptr;
 use std::sync::LazyLock;
 
 /// Slots of a bucket.
@@ -29,6 +32,8 @@ const ONES: u64 = 0x0001_0101_0101_0101;
 pub trait Member {
     /// The bytes it is found by. They must not change while it is in a table.
     fn key(&self) -> &[u8];
+    /// Where the memory of `key` begins, for a prefetch. Nothing is read there.
+    fn key_address(&self) -> *const u8;
     /// Bytes on the heap.
     fn mem_usage(&self) -> usize;
 }
@@ -37,6 +42,10 @@ impl Member for crate::thin::ThinBytes {
     #[inline]
     fn key(&self) -> &[u8] {
         self
+    }
+    #[inline]
+    fn key_address(&self) -> *const u8 {
+        self.address()
     }
     fn mem_usage(&self) -> usize {
         crate::thin::ThinBytes::mem_usage(self)
@@ -297,6 +306,24 @@ impl<T: Member> MemberTable<T> {
         match &mut self.leaving {
             Some(leaving) if found.is_none() => leaving.buckets.get_mut(key, hash),
             _ => found,
+        }
+    }
+
+    /// Asks the processor for the memory that finding these members takes, one step for all of them after the other.
+    pub fn look_ahead(&self, members: &[&[u8]]) {
+        if self.main.all.is_empty() {
+            return;
+        }
+        let hashes: SmallVec<[u64; 32]> = members.iter().map(|member| member_hash(member)).collect();
+        let home = |hash: &u64| &self.main.all[*hash as usize & self.main.mask()];
+        hashes.iter().for_each(|hash| prefetch(ptr::from_ref(home(hash)).cast()));
+        for hash in &hashes {
+            let bucket = home(hash);
+            let candidates = bucket.candidates(tag_of(*hash));
+            let member = (candidates != 0).then(|| candidates.trailing_zeros() as usize / 8);
+            if let Some(member) = member.and_then(|slot| bucket.slots[slot].as_ref()) {
+                prefetch(member.key_address());
+            }
         }
     }
 

@@ -47,6 +47,12 @@ impl ThinBytes {
         ThinBytes { ptr }
     }
 
+    /// Where the allocation begins, for a prefetch.
+    #[inline]
+    pub(crate) fn address(&self) -> *const u8 {
+        self.ptr.as_ptr()
+    }
+
     /// Length of the text, and of the prefix before it.
     #[inline]
     fn lengths(&self) -> (usize, usize) {

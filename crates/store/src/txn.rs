@@ -408,6 +408,16 @@ impl<'k> Txn<'k> {
         }
     }
 
+    /// Asks the processor for the memory that finding these elements of the collection at `key` takes.
+    pub fn look_ahead(&self, key: &Key<'_>, elements: &[&[u8]]) {
+        match self.view(key) {
+            Some(ValueRef::Hash(hash)) => hash.look_ahead(elements),
+            Some(ValueRef::Set(set)) => set.look_ahead(elements),
+            Some(ValueRef::SortedSet(zset)) => zset.look_ahead(elements),
+            Some(ValueRef::Str(_) | ValueRef::List(_) | ValueRef::Stream(_)) | None => {}
+        }
+    }
+
     /// The value without counting an access (TYPE, OBJECT, TTL).
     pub fn peek(&mut self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         self.find(key).map(|place| Self::view_of(&place))

@@ -11,6 +11,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::DELETE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(hash::hdel),
         doc: Doc::new("Removes fields, and the hash with its last one.", "2.0.0", "O(N), N = fields given")
@@ -24,6 +25,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RO, 1, 0, 1)],
+        element: 2,
         run: Run::Data(hash::hexists),
         doc: Doc::new("Tells whether a hash has a field.", "2.0.0", "O(1)")
             .args(&[Arg::key("key", 0), Arg::new("field", ArgKind::String)]),
@@ -35,6 +37,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(hash::hget),
         doc: Doc::new("Answers the value of a field.", "2.0.0", "O(1)")
             .args(&[Arg::key("key", 0), Arg::new("field", ArgKind::String)]),
@@ -58,6 +61,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(hash::hincrby),
         doc: Doc::new("Adds an integer to a field, which counts as 0 when missing.", "2.0.0", "O(1)").args(
@@ -75,6 +79,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Effects,
         run: Run::Data(hash::hincrbyfloat),
         doc: Doc::new(
@@ -117,6 +122,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(hash::hmget),
         doc: Doc::new("Answers the values of several fields.", "2.0.0", "O(N), N = fields given")
             .args(&[Arg::key("key", 0), Arg::new("field", ArgKind::String).multiple()]),
@@ -128,6 +134,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(hash::hmset),
         doc: Doc::new("Sets several fields.", "2.0.0", "O(N), N = fields given")
@@ -188,6 +195,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(hash::hset),
         doc: Doc::new("Sets fields and counts the new ones.", "2.0.0", "O(N), N = fields given")
@@ -205,6 +213,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::INSERT), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(hash::hsetnx),
         doc: Doc::new("Sets a field unless the hash has it.", "2.0.0", "O(1)").args(&[
@@ -220,6 +229,7 @@ pub const HASH: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::HASH,
         keys: &[KeySpec::range(KeyFlags::RO, 1, 0, 1)],
+        element: 2,
         run: Run::Data(hash::hstrlen),
         doc: Doc::new("Answers the length of a field's value.", "3.2.0", "O(1)")
             .args(&[Arg::key("key", 0), Arg::new("field", ArgKind::String)]),

@@ -11,6 +11,7 @@ pub const SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::SET,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::INSERT), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(set::sadd),
         doc: Doc::new("Adds members to a set, made if missing.", "1.0.0", "O(N), N = members given")
@@ -123,6 +124,7 @@ pub const SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SET,
         keys: &[KeySpec::range(KeyFlags::RO, 1, 0, 1)],
+        element: 2,
         run: Run::Data(set::sismember),
         doc: Doc::new("Tells whether a set has a member.", "1.0.0", "O(1)")
             .args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String)]),
@@ -146,6 +148,7 @@ pub const SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SET,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(set::smismember),
         doc: Doc::new(
             "Tells for each of several members whether a set has it.",
@@ -206,6 +209,7 @@ pub const SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         categories: Categories::SET,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::DELETE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(set::srem),
         doc: Doc::new("Removes members, and the set with its last one.", "1.0.0", "O(N), N = members given")

@@ -44,6 +44,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 3,
         propagate: Propagate::Verbatim,
         run: Run::Data(sorted_set::zadd),
         doc: Doc::new("Adds members to a sorted set, made if missing, or changes their scores.", "1.2.0", "O(log(N)) per member, N = members of the set").history(&[("2.4.0", "takes several members"), ("3.0.2", "options `XX`, `NX`, `CH` and `INCR`"), ("6.2.0", "options `GT` and `LT`")]).args(&[Arg::key("key", 0), Arg::one_of("condition", &[Arg::pure_token("nx", "NX"), Arg::pure_token("xx", "XX")]).optional().since("3.0.2"), Arg::one_of("comparison", &[Arg::pure_token("gt", "GT"), Arg::pure_token("lt", "LT")]).optional().since("6.2.0"), Arg::pure_token("change", "CH").optional().since("3.0.2"), Arg::pure_token("increment", "INCR").optional().since("3.0.2"), Arg::block("data", &[Arg::new("score", ArgKind::Double), Arg::new("member", ArgKind::String)]).multiple()]),
@@ -96,6 +97,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::UPDATE), 1, 0, 1)],
+        element: 3,
         propagate: Propagate::Verbatim,
         run: Run::Data(sorted_set::zincrby),
         doc: Doc::new("Adds to a member's score, which counts as 0 when missing.", "1.2.0", "O(log(N)), N = members of the set").args(&[Arg::key("key", 0), Arg::new("increment", ArgKind::Integer), Arg::new("member", ArgKind::String)]),
@@ -159,6 +161,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(sorted_set::zmscore),
         doc: Doc::new("Answers the scores of several members.", "6.2.0", "O(N), N = members given").args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String).multiple()]),
         ..CommandSpec::EMPTY
@@ -243,6 +246,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(sorted_set::zrank),
         doc: Doc::new("Answers the position of a member, lowest score first.", "2.0.0", "O(log(N)), N = members of the set").history(&[("7.2.0", "option `WITHSCORE`")]).args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String), Arg::pure_token("withscore", "WITHSCORE").optional()]),
         ..CommandSpec::EMPTY
@@ -253,6 +257,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::DELETE), 1, 0, 1)],
+        element: 2,
         propagate: Propagate::Verbatim,
         run: Run::Data(sorted_set::zrem),
         doc: Doc::new("Removes members, and the sorted set with its last one.", "1.2.0", "O(M*log(N)), M = members given, N = members of the set").history(&[("2.4.0", "takes several members")]).args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String).multiple()]),
@@ -327,6 +332,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(sorted_set::zrevrank),
         doc: Doc::new("Answers the position of a member, highest score first.", "2.0.0", "O(log(N)), N = members of the set").history(&[("7.2.0", "option `WITHSCORE`")]).args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String), Arg::pure_token("withscore", "WITHSCORE").optional()]),
         ..CommandSpec::EMPTY
@@ -348,6 +354,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::READONLY.with(Flags::FAST),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        element: 2,
         run: Run::Data(sorted_set::zscore),
         doc: Doc::new("Answers the score of a member.", "1.2.0", "O(1)").args(&[Arg::key("key", 0), Arg::new("member", ArgKind::String)]),
         ..CommandSpec::EMPTY

@@ -71,6 +71,7 @@ impl Session {
         let mut started = scope.clock.raw();
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
+            self.look_ahead(&mut ctx.txn, &plans, index);
             let step = self.run_one(&mut ctx, plan, &mut scope);
             started = self.account(&plan.args, started, &scope);
             if self.listens {
@@ -105,6 +106,27 @@ impl Session {
         plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.bucket(key));
         plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.entry(key));
         plans
+    }
+
+    /// Where a run of calls for elements of one collection begins, asks for the memory of all of them.
+    #[inline]
+    fn look_ahead(&self, txn: &mut Txn<'_>, plans: &[Plan<'_>], index: usize) {
+        let Some((command, key)) = plans[index].command.zip(plans[index].key) else { return };
+        let joins = |plan: &Plan<'_>| plan.key.is_some_and(|other| other.hash == key.hash);
+        if command.spec.element == 0 || (index > 0 && joins(&plans[index - 1])) {
+            return;
+        }
+        let run = plans[index..].iter().take_while(|plan| joins(plan));
+        let elements: SmallVec<[&[u8]; 32]> = run
+            .filter_map(|plan| {
+                let element = plan.command?.spec.element;
+                (element > 0 && element < plan.args.len()).then(|| plan.args.get(element))
+            })
+            .collect();
+        if elements.len() > 1 {
+            self.acquire(txn, command, &plans[index].args, Some(&key));
+            txn.look_ahead(&key, &elements);
+        }
     }
 
     #[inline]

@@ -7,6 +7,9 @@
 use super::index::Index;
 use crate::alloc_size::alloc_size;
 use crate::member_table::{Member, member_hash};
+use crate::table::prefetch;
+use smallvec::SmallVec;
+use std::ptr;
 
 /// Members of a page. A page is one allocation, so growing copies at most one page.
 const PAGE_LEN: usize = 256;
@@ -49,6 +52,23 @@ impl<M: Member> Dense<M> {
         self.index.find(member_hash(bytes), |id| self.get(id).key() == bytes)
     }
 
+    /// Asks the processor for the memory that finding these members takes, one step for all of them after the other.
+    pub(crate) fn look_ahead(&self, members: &[&[u8]]) {
+        let hashes: SmallVec<[u64; 32]> = members.iter().map(|member| member_hash(member)).collect();
+        hashes.iter().for_each(|hash| self.index.prefetch(*hash));
+        let found: SmallVec<[u32; 32]> =
+            hashes.iter().filter_map(|hash| self.index.candidate(*hash)).collect();
+        found.iter().for_each(|id| prefetch(ptr::from_ref(self.get(*id)).cast()));
+        found.iter().for_each(|id| prefetch(self.get(*id).key_address()));
+    }
+
+    /// Asks for what taking the member `id` out will need.
+    fn prefetch_removal(&self, id: u32) {
+        let last = (self.len - 1) as u32;
+        prefetch(self.get(id).key_address());
+        prefetch(self.get(last).key_address());
+    }
+
     /// Adds a member that is not in the table. At most 2^32 - 1 members fit.
     pub(crate) fn push(&mut self, member: M) -> u32 {
         let id = u32::try_from(self.len).expect("ids of members fit 32 bits");
@@ -72,10 +92,13 @@ impl<M: Member> Dense<M> {
     /// Takes a member out. The member that had the highest id takes its place, unless it is the one removed.
     pub(crate) fn swap_remove(&mut self, id: u32) -> M {
         let last = (self.len - 1) as u32;
+        self.prefetch_removal(id);
         let hash = member_hash(self.get(id).key());
+        self.index.prefetch(hash);
+        let moved = member_hash(self.get(last).key());
+        self.index.prefetch(moved);
         self.index.remove(hash, id);
         if id != last {
-            let moved = member_hash(self.get(last).key());
             self.index.replace(moved, last, id);
         }
         let page = self.pages.last_mut().expect("a table with a member has a page");

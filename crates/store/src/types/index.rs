@@ -4,6 +4,9 @@
 //! look-up reads the home bucket and goes on only past buckets that were passed by; removal leaves no tombstones.
 //! No insert moves more than one segment, so a large collection never stalls to rehash.
 
+use crate::table::prefetch;
+use std::ptr;
+
 /// Entries of a bucket.
 const BUCKET_LEN: usize = 12;
 /// Entries per bucket of a segment, on average, before it grows.
@@ -133,6 +136,22 @@ impl Index {
     fn segment_mut(&mut self, hash: u64) -> &mut Segment {
         let slot = self.slot(hash);
         &mut self.segments[self.directory[slot] as usize]
+    }
+
+    /// Asks the processor for the bucket that a look-up of `hash` reads first.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        let segment = &self.segments[self.directory[self.slot(hash)] as usize];
+        prefetch(ptr::from_ref(&segment.buckets[segment.home(hash)]).cast());
+    }
+
+    /// The id that a look-up of `hash` compares first, if its bucket has one.
+    #[inline]
+    pub(crate) fn candidate(&self, hash: u64) -> Option<u32> {
+        let segment = &self.segments[self.directory[self.slot(hash)] as usize];
+        let bucket = &segment.buckets[segment.home(hash)];
+        let place = bucket.tags.iter().position(|&tag| tag == tag_of(hash))?;
+        Some(bucket.ids[place])
     }
 
     /// The id with this hash that `is` accepts.

@@ -73,6 +73,13 @@ impl Set {
         };
     }
 
+    /// Asks the processor for the memory that finding these members takes.
+    pub fn look_ahead(&self, members: &[&[u8]]) {
+        if let Repr::Table(table) = &self.repr {
+            table.look_ahead(members);
+        }
+    }
+
     /// Whether `member` is in the set.
     #[inline]
     pub fn contains(&self, member: &[u8]) -> bool {

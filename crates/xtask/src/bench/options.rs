@@ -59,7 +59,9 @@ impl Options {
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
-                "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only" => options.choose(name),
+                "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only" => {
+                    options.choose(name)
+                }
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;

@@ -113,6 +113,13 @@ impl Hash {
         }
     }
 
+    /// Asks the processor for the memory that finding these fields takes.
+    pub fn look_ahead(&self, fields: &[&[u8]]) {
+        if let Repr::Table(table) = &self.repr {
+            table.look_ahead(fields);
+        }
+    }
+
     /// Value of `field`, unless it is due by `now_ms`.
     #[inline]
     pub fn get(&self, field: &[u8], now_ms: i64) -> Option<PackedValue<'_>> {

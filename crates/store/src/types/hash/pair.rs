@@ -117,6 +117,10 @@ impl Member for Pair {
         let (start, end) = self.bounds();
         &self.0[start..end]
     }
+    #[inline]
+    fn key_address(&self) -> *const u8 {
+        self.0.address()
+    }
     fn mem_usage(&self) -> usize {
         self.0.mem_usage()
     }

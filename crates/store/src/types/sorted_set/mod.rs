@@ -13,6 +13,7 @@ use super::dense::Dense;
 use crate::EncodingLimits;
 use crate::member_table::Member;
 use crate::packed::{self, Packed, PackedValue};
+use crate::table::prefetch;
 use crate::thin::ThinBytes;
 use std::ops::Range;
 use tree::{Names, Tree, Walk, compare};
@@ -47,6 +48,10 @@ impl Member for Scored {
     #[inline]
     fn key(&self) -> &[u8] {
         &self.name
+    }
+    #[inline]
+    fn key_address(&self) -> *const u8 {
+        self.name.address()
     }
     fn mem_usage(&self) -> usize {
         self.name.mem_usage()
@@ -131,6 +136,13 @@ impl SortedSet {
             && (expected > limits.zset_listpack_entries || longest > limits.zset_listpack_value)
         {
             self.become_tree();
+        }
+    }
+
+    /// Asks the processor for the memory that finding these members takes.
+    pub fn look_ahead(&self, members: &[&[u8]]) {
+        if let Repr::Tree(big) = &self.repr {
+            big.members.look_ahead(members);
         }
     }
 
@@ -297,7 +309,15 @@ impl SortedSet {
         let last = self.len().checked_sub(1)?;
         let rank = if highest { last } else { 0 };
         if let Repr::Tree(big) = &mut self.repr {
-            let (_, id) = big.tree.walk(rank, false).next()?;
+            let mut walk = big.tree.walk(rank, highest);
+            let (_, id) = walk.next()?;
+            // Pops come in rows: what the next two will read can be on its way meanwhile.
+            if let Some((_, next)) = walk.next() {
+                prefetch(big.members.get(next).key_address());
+            }
+            if let Some((_, after)) = walk.next() {
+                prefetch(std::ptr::from_ref(big.members.get(after)).cast());
+            }
             let removed = big.remove(id);
             return Some((removed.name.to_vec(), removed.score));
         }
