@@ -5,6 +5,7 @@ use redis_protocol::resp2::decode::{decode_bytes, decode_range};
 use redis_protocol::resp2::types::{BytesFrame as Frame, RangeFrame};
 use redoubt_benches::{Bed, key, set_pipeline};
 use redoubt_resp::{Limits, Reply, RequestParser, Status};
+use redoubt_store::{Keyspace, Txn};
 use std::hint::black_box;
 
 /// Requests per batch of the parser.
@@ -52,6 +53,22 @@ fn parse(criterion: &mut Criterion) {
             assert_eq!((at, words), (shared.len(), 3 * PIPELINE));
         });
     });
+    group.finish();
+}
+
+/// What every further partition costs a command that needs all of them: docs/decisions/0003-partitions.md.
+fn partitions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hold all partitions");
+    for partitions in [16, 64, 256] {
+        let space = Keyspace::new(1, partitions, 1);
+        let mut txn = Txn::new(&space, 0, fastrand::Rng::with_seed(1));
+        group.bench_function(format!("{partitions}"), |bencher| {
+            bencher.iter(|| {
+                txn.acquire(space.all_partitions());
+                txn.release();
+            });
+        });
+    }
     group.finish();
 }
 
@@ -112,6 +129,6 @@ fn reply(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(30);
-    targets = parse, lookup, execute, reply
+    targets = parse, partitions, lookup, execute, reply
 }
 criterion_main!(benches);
