@@ -164,7 +164,7 @@ impl Keyspace {
     pub fn new(databases: usize, partitions: usize, seed: u64) -> Keyspace {
         assert!(partitions.is_power_of_two() && partitions <= PARTITIONS_MAX, "partitions: a power of two");
         assert!((1..=1 << 15).contains(&databases), "databases: 1 to 32768");
-        Keyspace {
+        let space = Keyspace {
             partitions: (0..partitions)
                 .map(|_| Partition { lock: RawMutex::INIT, side: UnsafeCell::new(Side::default()) })
                 .collect(),
@@ -172,7 +172,10 @@ impl Keyspace {
             databases: (0..databases).map(|_| OnceLock::new()).collect(),
             hasher: KeyHasher::new(seed),
             events: AtomicU32::new(0),
-        }
+        };
+        // Nearly every server uses the first database: its tables are part of what an empty one takes.
+        space.database_or_create(0);
+        space
     }
 
     /// Number of databases.
