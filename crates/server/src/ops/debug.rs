@@ -223,7 +223,6 @@ fn seconds(word: &[u8]) -> Duration {
     Duration::from_secs_f64(if seconds > 0.0 { seconds.min(3600.0) } else { 0.0 })
 }
 
-#[expect(clippy::approx_constant, reason = "the number the reference answers with")]
 fn protocol(kind: &[u8], reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let resp3 = reply.is_resp3();
     match kind.to_ascii_lowercase().as_slice() {

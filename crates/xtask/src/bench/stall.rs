@@ -58,7 +58,10 @@ pub(super) fn run(options: &Options, ours: &Contender) -> Result<()> {
         eprintln!("stall: {name}");
         let start = Instant::now();
         let (pings, control) = watched(&server, &mut ping, || match call {
-            [] => Ok(std::thread::sleep(IDLE)),
+            [] => {
+                std::thread::sleep(IDLE);
+                Ok(())
+            }
             words => slow.call_whole(words),
         })?;
         let took = format!("{:.0}", start.elapsed().as_secs_f64() * 1e3);
