@@ -228,8 +228,7 @@ fn protocol(kind: &[u8], reply: &mut Reply<'_>) -> Result<(), CommandError> {
     match kind.to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
-        // Not the number it begins like: what the reference answers.
-        b"double" => reply.double(3141.0 / 1000.0),
+        b"double" => reply.double(3.141),
         b"bignum" if resp3 => reply.raw(b"(1234567999999999999999999999999999999\r\n"),
         b"bignum" => reply.bulk(b"1234567999999999999999999999999999999"),
         b"null" => reply.null(),
