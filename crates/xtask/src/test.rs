@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ensure_reference();
     run_program(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     check_dependencies()?;
+    check_fuzz_targets()?;
     run_program(cargo().args(["build", "--package", "redoubt", "--bin", "redoubt-server"]))?;
     let mut tests = cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]).args(arguments);
@@ -56,6 +57,17 @@ fn check_dependencies() -> Result<()> {
         }
         false => anyhow::bail!("cargo deny check advisories:\n{text}"),
     }
+}
+
+/// The fuzz targets are a workspace of their own: nothing else notices when they no longer compile.
+fn check_fuzz_targets() -> Result<()> {
+    if find_program("c++").is_none() {
+        eprintln!("there is no C++ compiler for libFuzzer: the fuzz targets are not checked");
+        return Ok(());
+    }
+    let mut check = cargo();
+    check.args(["check", "--quiet", "--locked", "--bins", "--manifest-path", "fuzz/Cargo.toml"]);
+    run_program(check.arg("--target-dir").arg(target_dir().join("fuzz")))
 }
 
 /// Installs the reference server where that is possible and names it where not.

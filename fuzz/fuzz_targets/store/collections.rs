@@ -42,7 +42,7 @@ pub fn change(txn: &mut Txn<'_>, model: &mut Model, input: &mut Input<'_>) {
             } else {
                 assert_eq!(hash.insert(&field, &text, &limits), plain.insert(field.clone(), text).is_none());
             }
-            assert_eq!(hash.get(&field).map(|value| value.to_vec()), plain.get(&field).cloned());
+            assert_eq!(hash.get(&field, 0).map(|value| value.to_vec()), plain.get(&field).cloned());
         }
         (ValueMut::Set(set), Plain::Set(plain)) => {
             let member = input.text();
@@ -231,7 +231,7 @@ fn walk(stored: ValueRef<'_>, expected: &Plain) {
     let (mut cursor, mut seen) = (0, BTreeSet::new());
     loop {
         cursor = match stored {
-            ValueRef::Hash(hash) => hash.scan(cursor, |field, _| {
+            ValueRef::Hash(hash) => hash.scan(cursor, 0, |field, _| {
                 seen.insert(field.to_vec());
             }),
             ValueRef::Set(set) => set.scan(cursor, 10, |member| {

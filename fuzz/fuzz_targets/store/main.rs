@@ -30,6 +30,7 @@ fuzz_target!(|data: &[u8]| {
         set_listpack_value: 16,
         zset_listpack_entries: entries,
         zset_listpack_value: 16,
+        ..EncodingLimits::default()
     };
     SPACE.with(|space| {
         let mut model = Model::new(limits);

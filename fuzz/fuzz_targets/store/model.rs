@@ -70,7 +70,7 @@ pub fn plain(value: ValueRef<'_>) -> Plain {
         }
         ValueRef::Hash(hash) => {
             let fields: BTreeMap<Vec<u8>, Vec<u8>> =
-                hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+                hash.iter(0).map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
             assert_eq!(fields.len(), hash.len());
             Plain::Hash(fields)
         }

@@ -212,8 +212,8 @@ fn keys_in_bulk(txn: &mut Txn<'_>, model: &mut Model, input: &mut Input<'_>) {
 fn prefetch(space: &Keyspace, model: &Model, input: &mut Input<'_>) {
     let name = input.key();
     let key = space.key(&name);
-    space.prefetch_slot(model.db, &key);
-    let guard = crossbeam_epoch::pin();
-    space.prefetch_bucket(model.db, &key, &guard);
-    space.prefetch_entry(model.db, &key, &guard);
+    let ahead = space.lookahead(model.db);
+    ahead.slot(&key);
+    ahead.bucket(&key);
+    ahead.entry(&key);
 }
