@@ -85,6 +85,12 @@ fn crc16(bytes: &[u8]) -> u16 {
             ^ CRC[1][usize::from(*g)]
             ^ CRC[0][usize::from(*h)];
     }
+    let (half, rest) = rest.as_chunks::<4>();
+    if let [[a, b, c, d]] = half {
+        let high = usize::from(a ^ (crc >> 8) as u8);
+        let low = usize::from(b ^ crc as u8);
+        crc = CRC[3][high] ^ CRC[2][low] ^ CRC[1][usize::from(*c)] ^ CRC[0][usize::from(*d)];
+    }
     for byte in rest {
         crc = (crc << 8) ^ CRC[0][usize::from((crc >> 8) as u8 ^ byte)];
     }

@@ -249,10 +249,9 @@ impl Connection {
     /// Parses and runs up to `BATCH` requests. False when nothing more can be done with what has been read.
     fn run_batch(&mut self) -> bool {
         let start = self.parser.consumed();
-        let inline = self.input.get(start).is_some_and(|byte| *byte != b'*');
-        // Inline requests are decoded in place: one that has to wait must be found as it came.
-        let as_it_came = (inline && self.session.may_wait()).then(|| self.input.clone());
-        let failed = self.parse_batch(inline).err();
+        // A quoted line is decoded in place: if it has to wait it must be found as it came.
+        let as_it_came = (self.session.may_wait() && self.is_quoted_line()).then(|| self.input.clone());
+        let failed = self.parse_batch().err();
         let progressed = self.parser.consumed() > start;
         let parsed = self.batch.len();
         let ran = self.execute();
@@ -274,14 +273,15 @@ impl Connection {
         progressed && !waits && !self.closing
     }
 
-    fn parse_batch(&mut self, inline: bool) -> Result<(), ProtocolError> {
+    fn parse_batch(&mut self) -> Result<(), ProtocolError> {
         self.spans.clear();
         self.batch.clear();
         let limits = self.limits();
         // What a client may send changes with AUTH: until then, look again after each request.
-        let most = if inline || !limits.authenticated { 1 } else { BATCH };
+        let most = if limits.authenticated { BATCH } else { 1 };
         while self.batch.len() < most {
-            if !inline && self.input.get(self.parser.consumed()).is_some_and(|byte| *byte != b'*') {
+            let quoted = self.is_quoted_line();
+            if quoted && !self.batch.is_empty() {
                 break;
             }
             let first = self.spans.len();
@@ -293,8 +293,22 @@ impl Connection {
                     self.batch.push(Request { first, count: self.spans.len() - first, end });
                 }
             }
+            if quoted {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether an inline request comes next that has quotes. Such a line is decoded in place, so it has a batch of its
+    /// own: after one that has to wait, the rest of a batch must be found as it came.
+    fn is_quoted_line(&self) -> bool {
+        let rest = &self.input[self.parser.consumed().min(self.input.len())..];
+        if rest.first().is_none_or(|byte| *byte == b'*') {
+            return false;
+        }
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        memchr::memchr2(b'"', b'\'', line).is_some()
     }
 
     fn limits(&self) -> Limits {
