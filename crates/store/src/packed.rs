@@ -238,11 +238,7 @@ impl<'a> Encoded<'a> {
 /// it reads backwards. Returns the bytes used.
 #[inline]
 fn encode_back(len: usize, out: &mut [u8; BACK_MAX]) -> usize {
-    if len < 128 {
-        out[0] = len as u8;
-        return 1;
-    }
-    let used = (len.ilog2() as usize) / 7 + 1;
+    let used = back_size(len);
     for (at, byte) in out[..used].iter_mut().enumerate() {
         let group = (len >> (7 * (used - 1 - at))) as u8 & 0x7F;
         *byte = if at == 0 { group } else { group | 0x80 };
@@ -250,10 +246,11 @@ fn encode_back(len: usize, out: &mut [u8; BACK_MAX]) -> usize {
     used
 }
 
-/// Bytes the back length of an entry with `len` bytes of head and payload takes.
+/// Bytes the back length of an entry with `len` bytes of head and payload takes. As in Redis, who counts them to find the
+/// next entry, the greatest length of two groups or more (16383, 2097151...) takes one more than it needs.
 #[inline]
 fn back_size(len: usize) -> usize {
-    if len < 128 { 1 } else { (len.ilog2() as usize) / 7 + 1 }
+    if len < 128 { 1 } else { ((len + 1).ilog2() as usize) / 7 + 1 }
 }
 
 /// Bytes of head and payload, and the value, of the entry that begins `data`.

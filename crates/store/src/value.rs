@@ -74,6 +74,19 @@ impl ValueRef<'_> {
 }
 
 impl Value {
+    /// The value for reading.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Value::Int(value) => ValueRef::Str(Str::Int(*value)),
+            Value::Bytes(bytes) | Value::Raw(bytes) => ValueRef::Str(Str::Bytes(bytes)),
+            Value::List(list) => ValueRef::List(list),
+            Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Set(set) => ValueRef::Set(set),
+            Value::SortedSet(zset) => ValueRef::SortedSet(zset),
+            Value::Stream(stream) => ValueRef::Stream(stream),
+        }
+    }
+
     pub(crate) fn payload(&mut self) -> Payload<'_> {
         match self {
             Value::Int(value) => Payload::Int(*value),

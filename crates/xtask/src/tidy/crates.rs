@@ -9,13 +9,14 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("redoubt-resp", &[]),
     ("redoubt-store", &[]),
-    ("redoubt-commands", &["redoubt-resp", "redoubt-store"]),
-    ("redoubt-server", &["redoubt-resp", "redoubt-store", "redoubt-commands"]),
+    ("redoubt-persistence", &["redoubt-store"]),
+    ("redoubt-commands", &["redoubt-resp", "redoubt-store", "redoubt-persistence"]),
+    ("redoubt-server", &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-commands"]),
     ("redoubt", &["redoubt-server"]),
 ];
 
 /// Packages a crate must not use, because it holds no clock, no IO and no async code.
-const PURE: &[&str] = &["redoubt-resp", "redoubt-store", "redoubt-commands"];
+const PURE: &[&str] = &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-commands"];
 const IMPURE_PACKAGES: &[&str] = &["tokio", "mio", "socket2", "async-std", "smol", "hyper", "quanta"];
 
 /// One line per dependency that points the wrong way.

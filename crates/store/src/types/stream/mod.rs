@@ -106,6 +106,12 @@ impl Stream {
         self.inner.older.len() + usize::from(self.inner.tail.is_some())
     }
 
+    /// The ids that blocks begin at, in order: every entry from one on, up to the next, is in that block.
+    pub fn block_starts(&self) -> impl Iterator<Item = StreamId> {
+        let tail = self.inner.tail.as_deref().map(Block::base);
+        self.inner.older.keys().copied().chain(tail)
+    }
+
     /// Bytes on the heap; a long stream's are estimated from its oldest blocks.
     pub fn mem_usage(&self) -> usize {
         // A node of the index holds 11 keys and boxes, and is two thirds full.

@@ -1,0 +1,8 @@
+//! The file formats of Redis, over `std::io`: no files, no clock, no locks. Values go in and out through the public API
+//! of the store.
+
+mod error;
+mod lzf;
+pub mod rdb;
+
+pub use error::{Error, ErrorKind};
