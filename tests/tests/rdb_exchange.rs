@@ -26,28 +26,7 @@ fn fill(client: &mut Client, kind: Kind) {
         call(&["SET", &format!("mixed{len}"), &mixed]);
     }
     call(&["SET", "expiring", "value", "PXAT", FAR]);
-    for len in [1, 30, 127, 128, 129, 500, 513, 2000] {
-        for wide in ["", &"w".repeat(65)] {
-            let name = format!("{len}:{}", wide.len());
-            for at in 0..len {
-                let (text, number) = (format!("m{at}{wide}"), at.to_string());
-                call(&["RPUSH", &format!("list{name}"), &text, &number]);
-                call(&["SADD", &format!("set{name}"), &text]);
-                call(&["SADD", &format!("ints{name}"), &(at * 1000 * wide.len().max(1)).to_string()]);
-                let score = format!("{}", (at as f64 - 10.0) * 0.37 * 10f64.powi(at as i32 % 40 - 20));
-                call(&["ZADD", &format!("zset{name}"), &score, &text]);
-                call(&["HSET", &format!("hash{name}"), &text, &number]);
-                if kind == Kind::Redis8 {
-                    call(&["HSET", &format!("timed{name}"), &text, &number]);
-                }
-            }
-            if kind == Kind::Redis8 {
-                let at = (4_000_000_000_000i64 + len as i64).to_string();
-                let (key, field) = (format!("timed{name}"), format!("m0{wide}"));
-                call(&["HPEXPIREAT", &key, &at, "FIELDS", "1", &field]);
-            }
-        }
-    }
+    fill_collections(&mut call, kind);
     call(&[
         "ZADD",
         "ends",
@@ -78,6 +57,31 @@ fn fill(client: &mut Client, kind: Kind) {
         ]);
     }
     fill_streams(&mut call);
+}
+
+fn fill_collections(call: &mut impl FnMut(&[&str]), kind: Kind) {
+    for len in [1, 30, 127, 128, 129, 500, 513, 2000] {
+        for wide in ["", &"w".repeat(65)] {
+            let name = format!("{len}:{}", wide.len());
+            for at in 0..len {
+                let (text, number) = (format!("m{at}{wide}"), at.to_string());
+                call(&["RPUSH", &format!("list{name}"), &text, &number]);
+                call(&["SADD", &format!("set{name}"), &text]);
+                call(&["SADD", &format!("ints{name}"), &(at * 1000 * wide.len().max(1)).to_string()]);
+                let score = format!("{}", (at as f64 - 10.0) * 0.37 * 10f64.powi(at as i32 % 40 - 20));
+                call(&["ZADD", &format!("zset{name}"), &score, &text]);
+                call(&["HSET", &format!("hash{name}"), &text, &number]);
+                if kind == Kind::Redis8 {
+                    call(&["HSET", &format!("timed{name}"), &text, &number]);
+                }
+            }
+            if kind == Kind::Redis8 {
+                let at = (4_000_000_000_000i64 + len as i64).to_string();
+                let (key, field) = (format!("timed{name}"), format!("m0{wide}"));
+                call(&["HPEXPIREAT", &key, &at, "FIELDS", "1", &field]);
+            }
+        }
+    }
 }
 
 fn fill_streams(call: &mut impl FnMut(&[&str])) {
@@ -180,4 +184,38 @@ fn redis_7() {
 #[test]
 fn redis_8() {
     exchange(Kind::Redis8, &[12, 11], &[("sanitize-dump-payload", "yes")]);
+}
+
+/// Gives every key of a server to the other by DUMP and RESTORE.
+fn hand_over(from: &mut Client, to: &mut Client) -> usize {
+    let keys = from.call(&["KEYS", "*"]).elements().expect("keys");
+    for key in &keys {
+        let Reply::Bulk(name) = key else { panic!("{key}") };
+        let Reply::Bulk(payload) = from.call(&[b"DUMP", &name[..]]) else { panic!("{key}") };
+        let ttl = from.call(&[b"PEXPIRETIME", &name[..]]).to_string();
+        let ttl = if ttl.contains(FAR) { FAR } else { "0" };
+        let words = [b"RESTORE", &name[..], ttl.as_bytes(), &payload, b"ABSTTL", b"REPLACE"];
+        assert_eq!(to.call(&words), Reply::Status(b"OK".to_vec()), "{key}");
+    }
+    keys.len()
+}
+
+#[test]
+fn payloads_to_and_fro() {
+    let options = [("enable-debug-command", "yes"), ("save", "")];
+    let Some(theirs) = Server::start(Kind::Redis8, &options) else { return };
+    let ours = Server::ours(&[]);
+    let (mut their_client, mut our_client) = (theirs.client(), ours.client());
+    fill(&mut their_client, Kind::Redis8);
+    let (before, digest) = (view(&mut their_client), their_client.call(&["DEBUG", "DIGEST"]));
+    let count = hand_over(&mut their_client, &mut our_client);
+    assert_eq!(our_client.call(&["DBSIZE"]), Reply::Int(count as i64));
+    their_client.call(&["FLUSHALL"]);
+    hand_over(&mut our_client, &mut their_client);
+    let after = view(&mut their_client);
+    assert_eq!(after.len(), before.len());
+    for (after, before) in after.iter().zip(&before) {
+        assert_eq!(after, before);
+    }
+    assert_eq!(their_client.call(&["DEBUG", "DIGEST"]), digest);
 }

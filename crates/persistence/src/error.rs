@@ -22,6 +22,9 @@ pub enum ErrorKind {
     /// The input ends in the middle of something.
     #[error("unexpected end of input")]
     Truncated,
+    /// Too short to be a value with version and checksum.
+    #[error("payload without version and checksum")]
+    Frame,
     /// It does not begin as an RDB file does.
     #[error("not an RDB file")]
     Magic,

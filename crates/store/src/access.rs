@@ -61,6 +61,16 @@ impl AccessClock {
         self.minutes << 8 | (counter + u32::from(grows))
     }
 
+    /// Bits of an entry that was last used so many seconds ago or has this LFU counter, whichever the policy looks at.
+    pub(crate) fn known(&self, idle_seconds: Option<u64>, frequency: Option<u8>) -> Option<u32> {
+        if self.lfu {
+            return frequency.map(|frequency| self.minutes << 8 | u32::from(frequency));
+        }
+        // Half the range: beyond, the clock would seem to be ahead.
+        let idle = idle_seconds?.min(u64::from(CLOCK_MASK / 2)) as u32;
+        Some(self.lru.wrapping_sub(idle) & CLOCK_MASK)
+    }
+
     /// LFU counter now, after decay.
     pub fn frequency(&self, bits: u32) -> u32 {
         let counter = bits & 0xff;

@@ -446,6 +446,13 @@ impl<'k> Txn<'k> {
         Some(Access { idle_seconds: self.clock.idle_seconds(bits), frequency: self.clock.frequency(bits) })
     }
 
+    /// Sets when an existing key was last used, or how often it is, whichever the policy looks at.
+    pub fn set_access(&mut self, key: &Key<'_>, idle_seconds: Option<u64>, frequency: Option<u8>) {
+        if let (Some(place), Some(bits)) = (self.find(key), self.clock.known(idle_seconds, frequency)) {
+            place.entry().set_clock(bits);
+        }
+    }
+
     /// Notes an access to an existing key (TOUCH).
     pub fn touch(&mut self, key: &Key<'_>) -> bool {
         let place = self.find(key);

@@ -45,6 +45,18 @@ pub const GENERIC: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
     CommandSpec {
+        name: "dump",
+        arity: 2,
+        flags: Flags::READONLY,
+        categories: Categories::KEYSPACE,
+        keys: &[KeySpec::range(KeyFlags::RO.with(KeyFlags::ACCESS), 1, 0, 1)],
+        run: Run::Data(generic::dump),
+        doc: Doc::new("Answers a key's value as bytes for RESTORE.", "2.6.0", "O(N), N = elements and bytes")
+            .args(&[Arg::key("key", 0)]),
+        tips: &["nondeterministic_output"],
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "exists",
         arity: -2,
         flags: Flags::READONLY.with(Flags::FAST),
@@ -347,6 +359,35 @@ pub const GENERIC: &[CommandSpec] = &[
         doc: Doc::new("Gives a key another name unless that is taken.", "1.0.0", "O(1)")
             .history(&[("3.2.0", "equal names are no error any more")])
             .args(&[Arg::key("key", 0), Arg::key("newkey", 1)]),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
+        name: "restore",
+        arity: -4,
+        flags: Flags::WRITE.with(Flags::DENYOOM),
+        categories: Categories::KEYSPACE.with(Categories::DANGEROUS),
+        keys: &[KeySpec::range(KeyFlags::OW.with(KeyFlags::UPDATE), 1, 0, 1)],
+        propagate: Propagate::Effects,
+        run: Run::Data(generic::restore),
+        doc: Doc::new(
+            "Makes a key of the bytes that DUMP answered.",
+            "2.6.0",
+            "O(N), N = elements and bytes; O(N*log(N)) for sorted sets",
+        )
+        .history(&[
+            ("3.0.0", "option `REPLACE`"),
+            ("5.0.0", "option `ABSTTL`"),
+            ("5.0.0", "options `IDLETIME` and `FREQ`"),
+        ])
+        .args(&[
+            Arg::key("key", 0),
+            Arg::new("ttl", ArgKind::Integer),
+            Arg::new("serialized-value", ArgKind::String),
+            Arg::pure_token("replace", "REPLACE").optional().since("3.0.0"),
+            Arg::pure_token("absttl", "ABSTTL").optional().since("5.0.0"),
+            Arg::new("seconds", ArgKind::Integer).token("IDLETIME").optional().since("5.0.0"),
+            Arg::new("frequency", ArgKind::Integer).token("FREQ").optional().since("5.0.0"),
+        ]),
         ..CommandSpec::EMPTY
     },
     CommandSpec {

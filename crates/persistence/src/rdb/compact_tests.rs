@@ -1,3 +1,5 @@
+//! Flat encodings as they should be, cut, and of any bytes.
+
 use super::*;
 use proptest::prelude::*;
 use redoubt_store::packed::Packed;

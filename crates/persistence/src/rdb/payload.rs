@@ -34,14 +34,14 @@ pub fn dump(value: ValueRef<'_>) -> Result<Vec<u8>, Error> {
 /// The value of a payload.
 ///
 /// # Errors
-/// `Truncated`, `Version` or `Checksum` where the frame is not right, others where the value is not.
+/// `Frame`, `Version` or `Checksum` where the frame is not right, others where the value is not.
 pub fn restore(payload: &[u8], limits: &EncodingLimits) -> Result<Value, Error> {
     let error = |offset: usize, kind| Err(Error { offset: offset as u64, kind });
     let Some((body, stored)) = payload.split_last_chunk::<CHECKSUM_LEN>() else {
-        return error(payload.len(), ErrorKind::Truncated);
+        return error(payload.len(), ErrorKind::Frame);
     };
     let Some((value, version)) = body.split_last_chunk::<VERSION_LEN>() else {
-        return error(body.len(), ErrorKind::Truncated);
+        return error(body.len(), ErrorKind::Frame);
     };
     let version = u32::from(u16::from_le_bytes(*version));
     if version > VERSION_MAX {

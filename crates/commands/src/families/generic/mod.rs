@@ -1,6 +1,7 @@
 //! Commands on keys of any type, on whole databases, and on what lies behind a value.
 
 mod database;
+mod dump;
 mod expire;
 mod keys;
 mod object;
@@ -8,6 +9,7 @@ mod scan;
 mod sort;
 
 pub use database::{dbsize, flushall, flushdb, swapdb};
+pub use dump::{dump, restore};
 pub use expire::{expire, expireat, expiretime, persist, pexpire, pexpireat, pexpiretime, pttl, ttl};
 pub use keys::{copy, del, exists, move_key, rename, renamenx, touch, type_of, unlink};
 pub use object::{memory_usage, object_encoding, object_freq, object_help, object_idletime, object_refcount};
