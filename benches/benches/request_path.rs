@@ -31,7 +31,7 @@ fn parse(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    // What the request path would pay with the library instead: docs/decisions/0005-request-parser.md.
+    // What the request path would pay with the library instead: docs/decisions/0008-request-parser.md.
     let shared = bytes::Bytes::from(input.clone());
     group.bench_function("pipeline of 16 SET, redis-protocol, zero-copy frames", |bencher| {
         bencher.iter(|| {

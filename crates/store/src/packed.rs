@@ -283,8 +283,15 @@ pub(crate) fn decode(data: &[u8]) -> (usize, PackedValue<'_>) {
     }
 }
 
+/// A number of two, three, four or eight bytes.
+#[inline]
 fn little(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte))
+    match *bytes {
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)),
+    }
 }
 
 /// The entry at `pos` of `data`, and the place after it.

@@ -103,18 +103,25 @@ impl Triples {
         })
     }
 
+    /// The first place from `pos` on whose triple does not expire before `at`.
+    fn place_of(&self, at: i64, mut pos: Pos) -> Pos {
+        while pos < self.0.end() {
+            let expiry = self.0.after(self.0.after(pos));
+            match self.0.at(expiry) {
+                Some((value, next)) if read_expiry(value) < at => pos = next,
+                _ => break,
+            }
+        }
+        pos
+    }
+
     /// Adds a field that is not there: before those that do not expire sooner.
     fn add(&mut self, field: &[u8], value: &[u8], at: i64) {
         let mut pos = self.0.first();
         if at == NEVER {
             pos = self.0.end();
         }
-        while let Some((triple, next)) = self.triple_at(pos) {
-            if triple.2 >= at {
-                break;
-            }
-            pos = next;
-        }
+        pos = self.place_of(at, pos);
         let mut buffer = itoa::Buffer::new();
         let expiry = expiry_text(at, &mut buffer);
         if pos >= self.0.end() {
@@ -157,19 +164,14 @@ impl Triples {
 
     /// Gives the triple from `pos` up to `next` another expiry, and its place by it.
     fn set_expiry(&mut self, pos: Pos, next: Pos, before: i64, at: i64) {
-        let mut to = if at == NEVER {
+        let from = if at == NEVER {
             self.0.end()
         } else if at > before {
             next
         } else {
             self.0.first()
         };
-        while let Some((triple, after)) = self.triple_at(to) {
-            if triple.2 >= at {
-                break;
-            }
-            to = after;
-        }
+        let to = self.place_of(at, from);
         let pos = self.0.move_before(pos, next, to);
         let expiry = self.0.after(self.0.after(pos));
         self.0.replace_at(expiry, expiry_text(at, &mut itoa::Buffer::new()));
