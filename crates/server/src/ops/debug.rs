@@ -223,6 +223,7 @@ fn seconds(word: &[u8]) -> Duration {
     Duration::from_secs_f64(if seconds > 0.0 { seconds.min(3600.0) } else { 0.0 })
 }
 
+#[expect(clippy::approx_constant, reason = "the number Redis answers, which is not pi")]
 fn protocol(kind: &[u8], reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let resp3 = reply.is_resp3();
     match kind.to_ascii_lowercase().as_slice() {
