@@ -1,6 +1,7 @@
 //! XREAD and XREADGROUP.
 
 use super::id::{self, IdText};
+use super::read::write_entries;
 use super::{Outcome, no_group, noted, write_entry, write_id};
 use crate::args::{Args, Cursor};
 use crate::context::{Context, Deadline};
@@ -185,13 +186,7 @@ impl<'a> Request<'a> {
             return Ok(false);
         }
         begin(reply, key);
-        let open = reply.open();
-        let mut len = 0;
-        for entry in entries {
-            write_entry(reply, entry);
-            len += 1;
-        }
-        reply.close_array(open, len);
+        write_entries(reply, entries);
         Ok(true)
     }
 

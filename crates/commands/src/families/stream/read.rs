@@ -54,7 +54,8 @@ fn range(
     Ok(())
 }
 
-fn write_entries<'a>(reply: &mut Reply<'_>, entries: impl Iterator<Item = Entry<'a>>) {
+/// An array of entries.
+pub(super) fn write_entries<'a>(reply: &mut Reply<'_>, entries: impl Iterator<Item = Entry<'a>>) {
     let open = reply.open();
     let mut len = 0;
     for entry in entries {
