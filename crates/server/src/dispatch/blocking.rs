@@ -10,7 +10,6 @@ use crate::worker::Local;
 use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, Context, Deadline, Park};
-use redoubt_resp::Reply;
 use redoubt_store::{PartitionSet, Txn, ValueRef, Waiter};
 use std::any::Any;
 use std::sync::Arc;
@@ -154,23 +153,19 @@ impl Session {
         }
         ctx.txn.set_db(call.db);
         let mut frames = Vec::new();
-        let mut reply = Reply::new(&mut frames, call.resp3);
-        let outcome = call.with_args(|args| match call.command.spec.run {
-            redoubt_commands::spec::Run::Data(handler) => handler(ctx, args, &mut reply),
-            _ => unreachable!("only data commands are parked"),
-        });
+        let called = call.with_args(|args| self.call(ctx, call.command, args, call.resp3, &mut frames));
         if ctx.parked.take().is_some() {
             // Nothing for it after all: it keeps its place.
             call.state.store(WAITING, Release);
             return;
         }
-        if let Err(error) = outcome {
-            frames.clear();
-            Reply::new(&mut frames, call.resp3).error(&error.to_string());
-        }
         self.publish(ctx);
         call.state.store(ENDED, Release);
         call.unpark(&mut ctx.txn);
+        if called.is_err() {
+            // Its client goes, as with any panic; the one whose write woke it has no part in it.
+            return self.shared.kill(&call.client);
+        }
         let log = &self.shared.log;
         let hold = if log.holds_replies() { log.end() } else { 0 };
         self.delivery.borrow_mut().serve(&call.client, &frames, hold);
@@ -226,40 +221,56 @@ impl Session {
         if !call.claim(ENDED) {
             return;
         }
-        let values = Arc::clone(&local.values);
-        let shared = Arc::clone(&self.shared);
-        let mut ctx = Context {
-            txn: Txn::new(&shared.keyspace, crate::shared::unix_ms(), local.rng.fork()),
-            settings: &values.commands,
-            rng: &mut local.rng,
-            may_block: false,
-            parked: None,
-        };
-        self.prepare(&mut ctx.txn, &values);
-        ctx.txn.set_db(call.db);
-        ctx.txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
-        call.unpark(&mut ctx.txn);
-        self.end_parked();
-        match error {
-            Some(text) => Reply::new(&mut output.buffer, self.resp3).error(text),
-            // Also for commands that answer another null inside MULTI (BLMOVE).
-            None => {
-                let clock = local.clock.clone();
-                let position = output.buffer.len();
-                let mut scope = Scope::new(&values, local.index, &clock, output);
-                self.reply(&mut scope).null_array();
-                self.commit(&mut ctx, &mut scope, position);
+        self.with_parked(local, &call, output, |session, ctx, scope| {
+            call.unpark(&mut ctx.txn);
+            session.end_parked();
+            match error {
+                Some(text) => session.reply(scope).error(text),
+                // Also for commands that answer another null inside MULTI (BLMOVE).
+                None => {
+                    let position = scope.output.buffer.len();
+                    session.reply(scope).null_array();
+                    session.commit(ctx, scope, position);
+                }
             }
-        }
-        ctx.txn.release();
-        self.settle(&mut ctx.txn, local.index, crate::shared::unix_ms(), 0);
+        });
     }
 
-    /// A stream that the parked call needs has gone while nobody could run the call: run it now.
-    pub(crate) fn recheck(&mut self, local: &mut Local, output: &mut Output) {
-        let Some(call) = self.parked.clone() else { return };
-        let values = Arc::clone(&local.values);
-        let shared = Arc::clone(&self.shared);
+    /// A stream that the parked call needs has gone while nobody could run the call: run it now. False if it panicked:
+    /// the connection must end.
+    pub(crate) fn recheck(&mut self, local: &mut Local, output: &mut Output) -> bool {
+        let Some(call) = self.parked.clone() else { return true };
+        let mut goes_on = true;
+        self.with_parked(local, &call, output, |session, ctx, scope| {
+            if !call.claim(SERVING) {
+                return;
+            }
+            let position = scope.output.buffer.len();
+            let out = &mut scope.output.buffer;
+            let called = call.with_args(|args| session.call(ctx, call.command, args, call.resp3, out));
+            goes_on = called.is_ok();
+            if goes_on && ctx.parked.take().is_some() {
+                call.state.store(WAITING, Release);
+            } else {
+                call.state.store(ENDED, Release);
+                call.unpark(&mut ctx.txn);
+                session.end_parked();
+            }
+            session.commit(ctx, scope, position);
+        });
+        goes_on
+    }
+
+    /// Does something about the parked call, holding the partitions of its keys.
+    fn with_parked(
+        &mut self,
+        local: &mut Local,
+        call: &ParkedCall,
+        output: &mut Output,
+        act: impl FnOnce(&mut Session, &mut Context<'_>, &mut Scope<'_>),
+    ) {
+        let (values, shared) = (Arc::clone(&local.values), Arc::clone(&self.shared));
+        let (index, clock) = (local.index, local.clock.clone());
         let mut ctx = Context {
             txn: Txn::new(&shared.keyspace, crate::shared::unix_ms(), local.rng.fork()),
             settings: &values.commands,
@@ -270,22 +281,9 @@ impl Session {
         self.prepare(&mut ctx.txn, &values);
         ctx.txn.set_db(call.db);
         ctx.txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
-        if call.claim(SERVING) {
-            let position = output.buffer.len();
-            let called = call.with_args(|args| self.call(&mut ctx, call.command, args, &mut output.buffer));
-            if called.is_ok() && ctx.parked.take().is_some() {
-                call.state.store(WAITING, Release);
-            } else {
-                call.state.store(ENDED, Release);
-                call.unpark(&mut ctx.txn);
-                self.end_parked();
-            }
-            let clock = local.clock.clone();
-            let mut scope = Scope::new(&values, local.index, &clock, output);
-            self.commit(&mut ctx, &mut scope, position);
-        }
+        act(self, &mut ctx, &mut Scope::new(&values, index, &clock, output));
         ctx.txn.release();
-        self.settle(&mut ctx.txn, local.index, crate::shared::unix_ms(), 0);
+        self.settle(&mut ctx.txn, index, crate::shared::unix_ms(), 0);
     }
 
     /// The connection is gone: nobody may serve its call any more.

@@ -293,7 +293,7 @@ impl Session {
     ) -> Step {
         let position = scope.output.buffer.len();
         let dirty = ctx.txn.counters.dirty;
-        let failed = self.call(ctx, command, args, &mut scope.output.buffer);
+        let failed = self.call(ctx, command, args, self.resp3, &mut scope.output.buffer);
         let Ok(failed) = failed else { return Step::Close };
         if let Some(text) = failed {
             self.shared.stats.failed(scope.worker, command.id, &text);
@@ -317,11 +317,11 @@ impl Session {
         ctx: &mut Context<'_>,
         command: &'static Command,
         args: &Args<'_>,
+        resp3: bool,
         out: &mut Vec<u8>,
     ) -> Result<Option<String>, ()> {
         let Run::Data(handler) = command.spec.run else { unreachable!("only data commands are called") };
         let position = out.len();
-        let resp3 = self.resp3;
         let called = catch_unwind(AssertUnwindSafe(|| handler(ctx, args, &mut Reply::new(out, resp3))));
         match called {
             Ok(Ok(())) => Ok(None),

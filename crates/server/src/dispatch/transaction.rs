@@ -143,7 +143,7 @@ impl Session {
                 Run::Data(_) => {
                     ctx.txn.set_db(self.db);
                     let dirty = ctx.txn.counters.dirty;
-                    match self.call(ctx, queued.command, &args, &mut scope.output.buffer) {
+                    match self.call(ctx, queued.command, &args, self.resp3, &mut scope.output.buffer) {
                         Ok(Some(text)) => self.shared.stats.failed(scope.worker, queued.command.id, &text),
                         Ok(None) => {}
                         Err(()) => return Step::Close,

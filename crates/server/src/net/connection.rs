@@ -373,7 +373,9 @@ impl Connection {
                 }
                 Mail::Recheck => {
                     let mut local = self.local.borrow_mut();
-                    self.session.recheck(&mut local, &mut self.output);
+                    if !self.session.recheck(&mut local, &mut self.output) {
+                        return false;
+                    }
                 }
             }
         }
