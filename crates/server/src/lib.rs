@@ -4,6 +4,7 @@ pub mod client;
 pub mod config;
 mod cron;
 pub mod digest;
+pub mod disk;
 mod dispatch;
 mod eviction;
 pub mod histogram;
