@@ -10,13 +10,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redoubt-resp", &[]),
     ("redoubt-store", &[]),
     ("redoubt-persistence", &["redoubt-store"]),
+    ("redoubt-replication", &["redoubt-resp"]),
     ("redoubt-commands", &["redoubt-resp", "redoubt-store", "redoubt-persistence"]),
-    ("redoubt-server", &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-commands"]),
+    (
+        "redoubt-server",
+        &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-replication", "redoubt-commands"],
+    ),
     ("redoubt", &["redoubt-server"]),
 ];
 
 /// Packages a crate must not use, because it holds no clock, no IO and no async code.
-const PURE: &[&str] = &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-commands"];
+const PURE: &[&str] =
+    &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-replication", "redoubt-commands"];
 const IMPURE_PACKAGES: &[&str] = &["tokio", "mio", "socket2", "async-std", "smol", "hyper", "quanta"];
 
 /// One line per dependency that points the wrong way.
