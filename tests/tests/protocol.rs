@@ -279,3 +279,49 @@ fn too_many_clients() {
         }
     }
 }
+
+/// More is asked for in one pipeline than goes out in one write, with a MULTI and a quoted line amid it, and nothing is
+/// read before all is asked.
+#[test]
+fn large_replies_of_a_pipeline_come_whole_and_in_order() {
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    let value = |number: usize| vec![b'a' + (number % 26) as u8; 50_000 + number];
+    for number in 0..26 {
+        assert_eq!(
+            client.call(&[b"SET", format!("k{number}").as_bytes(), &value(number)]).to_string(),
+            "+OK"
+        );
+    }
+    let mut asked = Vec::new();
+    for round in 0..400 {
+        asked.extend(encode(&["GET", &format!("k{}", round % 26)]));
+        match round % 50 {
+            10 => asked.extend(b"ECHO \"quoted line\"\r\n"),
+            20 => asked.extend(encode(&["MULTI"])),
+            22 => asked.extend(encode(&["EXEC"])),
+            _ => {}
+        }
+    }
+    let mut writer = client.stream().try_clone().unwrap();
+    let sender = std::thread::spawn(move || writer.write_all(&asked).unwrap());
+    let mut queued = Vec::new();
+    for round in 0..400 {
+        let expected = Reply::Bulk(value(round % 26));
+        if [21, 22].contains(&(round % 50)) {
+            assert_eq!(client.read().unwrap().to_string(), "+QUEUED");
+            queued.push(expected);
+        } else {
+            assert!(client.read().unwrap() == expected, "reply {round}");
+        }
+        match round % 50 {
+            10 => assert_eq!(client.read().unwrap(), Reply::Bulk(b"quoted line".to_vec())),
+            20 => assert_eq!(client.read().unwrap().to_string(), "+OK"),
+            22 => {
+                assert!(client.read().unwrap() == Reply::Array(std::mem::take(&mut queued)), "EXEC {round}")
+            }
+            _ => {}
+        }
+    }
+    sender.join().unwrap();
+}

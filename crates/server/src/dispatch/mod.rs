@@ -12,6 +12,7 @@ mod transaction;
 
 pub(crate) use session::{Flow, ReplyMode, Session};
 
+use crate::net::connection::FLUSH_BYTES;
 use crate::net::output::Output;
 use crate::worker::Local;
 use redoubt_commands::keys::{KeyList, keys_of};
@@ -78,7 +79,8 @@ impl Session {
                 self.take_inbox(scope.output);
             }
             match step {
-                Step::Done => continue,
+                Step::Done if scope.output.pending() < FLUSH_BYTES || index + 1 == plans.len() => continue,
+                Step::Done => outcome = (index + 1, Flow::Flush),
                 Step::Close => outcome = (plans.len(), Flow::Close),
                 Step::Parked => outcome = (index + 1, Flow::Wait),
                 Step::NotYet => outcome = (index, Flow::Wait),

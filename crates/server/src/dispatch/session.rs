@@ -34,6 +34,8 @@ pub(super) fn noted_nanos(values: &Values) -> u64 {
 pub(crate) enum Flow {
     /// With the next request.
     Continue,
+    /// With the next request, once what there is to send was given to the socket.
+    Flush,
     /// Not before a parked call was answered or a pause is over.
     Wait,
     /// Not at all: close once the output is out.

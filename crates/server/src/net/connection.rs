@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Session};
-use crate::net::output::Output;
+use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::Local;
@@ -19,16 +19,16 @@ use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, Sleep};
 
-/// Bytes asked for in one read.
+/// Bytes asked for in one read, at first.
 const READ_BYTES: usize = 16 * 1024;
+/// Bytes asked for in one read of a connection whose reads keep filling what they are given.
+const READ_BYTES_MAX: usize = 256 * 1024;
 /// Requests parsed ahead, so that their memory can be fetched while others run.
 pub(crate) const BATCH: usize = 32;
-/// Read buffers larger than this are given back when empty, bytes.
-const KEPT_BYTES: usize = 64 * 1024;
 /// Output beyond which no further request of the client runs before some of it was taken, bytes.
 const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
 /// Output that is worth a write although more requests are at hand, bytes.
-const FLUSH_BYTES: usize = 64 * 1024;
+pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Most parts of the output sent in one write.
 const PARTS_MAX: usize = 64;
 /// Batches one connection runs before others get their turn.
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     session: Session,
     parser: RequestParser,
     input: Vec<u8>,
+    /// Bytes asked for in the next read.
+    read_bytes: usize,
     spans: Vec<Span>,
     batch: Vec<Request>,
     output: Output,
@@ -88,6 +90,7 @@ impl Connection {
             session,
             parser: RequestParser::new(),
             input: Vec::new(),
+            read_bytes: READ_BYTES,
             spans: Vec::new(),
             batch: Vec::new(),
             output: Output::default(),
@@ -147,7 +150,7 @@ impl Connection {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
-        self.input.reserve(wanted.max(READ_BYTES));
+        self.input.reserve(wanted.max(self.read_bytes));
         let filled = {
             let mut buf = ReadBuf::uninit(self.input.spare_capacity_mut());
             match self.socket.poll_read(cx, &mut buf) {
@@ -159,6 +162,7 @@ impl Connection {
         if filled == 0 {
             return Poll::Ready(Ok(Event::Closed));
         }
+        self.adapt_read(filled);
         // SAFETY: the socket filled this many bytes of the spare capacity.
         #[allow(unsafe_code)]
         unsafe {
@@ -166,6 +170,16 @@ impl Connection {
         }
         self.client.net_in.store(self.client.net_in.load(Relaxed) + filled as u64, Relaxed);
         Poll::Ready(Ok(Event::Read))
+    }
+
+    /// A read that was filled had more to give: large requests in a pipeline would be read, run and answered one by one.
+    #[inline]
+    fn adapt_read(&mut self, filled: usize) {
+        if filled >= self.read_bytes {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        } else if filled < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(READ_BYTES);
+        }
     }
 
     /// Sends what may be sent. True if it made room.
@@ -254,7 +268,7 @@ impl Connection {
         let failed = self.parse_batch().err();
         let progressed = self.parser.consumed() > start;
         let parsed = self.batch.len();
-        let ran = self.execute();
+        let (ran, flow) = self.execute();
         let waits = ran < parsed;
         if let Some(input) = as_it_came.filter(|_| waits) {
             self.input = input;
@@ -270,7 +284,7 @@ impl Connection {
             Reply::new(&mut self.output.buffer, false).error(&format!("ERR {error}"));
             self.closing = true;
         }
-        progressed && !waits && !self.closing
+        progressed && (!waits || flow == Flow::Flush) && !self.closing
     }
 
     fn parse_batch(&mut self) -> Result<(), ProtocolError> {
@@ -320,10 +334,11 @@ impl Connection {
         }
     }
 
-    /// Runs the batch and returns how many of its requests ran: fewer when one has to wait.
-    fn execute(&mut self) -> usize {
+    /// Runs the batch and returns how many of its requests ran, and how to go on: fewer when one has to wait or there is
+    /// much to send.
+    fn execute(&mut self) -> (usize, Flow) {
         if self.batch.is_empty() {
-            return 0;
+            return (0, Flow::Continue);
         }
         let mut local = self.local.borrow_mut();
         let mut words: Vec<&[u8]> = std::mem::take(&mut local.words).into_iter().map(|_| &[][..]).collect();
@@ -341,10 +356,10 @@ impl Connection {
         words.clear();
         local.words = words.into_iter().map(|_| &[][..]).collect();
         match flow {
-            Flow::Continue | Flow::Wait => {}
+            Flow::Continue | Flow::Wait | Flow::Flush => {}
             Flow::Close => self.closing = true,
         }
-        ran
+        (ran, flow)
     }
 
     /// Drops the bytes of requests that ran.
@@ -355,8 +370,7 @@ impl Connection {
             self.parser = RequestParser::new();
         }
         if end == self.input.len() {
-            self.input.clear();
-            self.input.shrink_to(KEPT_BYTES);
+            output::empty(&mut self.input);
         } else {
             self.input.drain(..end);
         }

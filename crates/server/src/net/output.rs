@@ -6,8 +6,21 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Buffers kept between replies are cut back to this, bytes.
+/// Buffers up to this size are kept between uses, bytes.
 const KEPT_BYTES: usize = 64 * 1024;
+/// Larger ones are kept up to this, bytes, as long as they are filled to a quarter each time.
+const KEPT_BUSY_BYTES: usize = 1024 * 1024;
+
+/// Empties a buffer. A large one is given back unless its connection goes on filling it: growing it anew each time costs
+/// more than using it.
+#[inline]
+pub(crate) fn empty(buffer: &mut Vec<u8>) {
+    let busy = buffer.len() >= buffer.capacity() / 4 && buffer.capacity() <= KEPT_BUSY_BYTES;
+    buffer.clear();
+    if !busy {
+        buffer.shrink_to(KEPT_BYTES);
+    }
+}
 
 /// See the module's text.
 #[derive(Default)]
@@ -129,8 +142,7 @@ impl Output {
         self.next += n as u64;
         self.sent += self.advance_front(n);
         if self.sent == self.buffer.len() {
-            self.buffer.clear();
-            self.buffer.shrink_to(KEPT_BYTES);
+            empty(&mut self.buffer);
         } else if self.sent >= KEPT_BYTES && self.sent * 2 >= self.buffer.len() {
             self.buffer.drain(..self.sent);
         } else {
@@ -163,6 +175,22 @@ mod tests {
 
     fn text(bytes: &[u8]) -> &str {
         std::str::from_utf8(bytes).expect("tests write text")
+    }
+
+    #[test]
+    fn a_large_buffer_is_kept_while_it_is_filled() {
+        let mut buffer = vec![0; 300 * 1024];
+        empty(&mut buffer);
+        assert!(buffer.capacity() >= 300 * 1024);
+        buffer.extend_from_slice(&[0; 100 * 1024]);
+        empty(&mut buffer);
+        assert!(buffer.capacity() >= 300 * 1024);
+        buffer.push(0);
+        empty(&mut buffer);
+        assert!(buffer.capacity() <= KEPT_BYTES);
+        let mut huge = vec![0; KEPT_BUSY_BYTES + 1];
+        empty(&mut huge);
+        assert!(huge.capacity() <= KEPT_BYTES);
     }
 
     #[test]
