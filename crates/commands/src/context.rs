@@ -77,6 +77,13 @@ impl Context<'_> {
         self.txn.now_ms()
     }
 
+    /// Unix ms by which expiries are judged. Whoever asks whether something has expired asks by this time; not the same
+    /// as `now_ms` where a file or a primary's stream is applied.
+    #[inline]
+    pub fn judged_ms(&self) -> i64 {
+        self.txn.judged_ms()
+    }
+
     /// Hash and slot of a key.
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {

@@ -1,5 +1,6 @@
 //! The embeddable server: sockets, workers, dispatch, configuration, metrics.
 
+pub mod apply;
 pub mod client;
 pub mod config;
 mod cron;

@@ -61,6 +61,8 @@ pub struct Stats {
     pub evicted_clients: AtomicU64,
     /// Malformed requests.
     pub protocol_errors: AtomicU64,
+    /// Errors that commands of the primary's stream were answered with.
+    pub stream_errors: AtomicU64,
     /// Panics caught.
     pub panics: AtomicU64,
     /// `blocked_clients`.
@@ -79,11 +81,11 @@ fn add(counter: &AtomicU64, by: u64) {
 }
 
 impl Stats {
-    /// Zeroes for `workers` workers (one more slot serves the background thread).
+    /// Zeroes for `workers` workers (two more slots serve the background thread and the thread that applies a stream).
     pub fn new(workers: usize) -> Stats {
         let commands = || (0..table::table().len()).map(|_| CommandStats::default()).collect();
         Stats {
-            workers: (0..=workers).map(|_| Worker { commands: commands(), ..Worker::default() }).collect(),
+            workers: (0..workers + 2).map(|_| Worker { commands: commands(), ..Worker::default() }).collect(),
             errors: DashMap::new(),
             connections: AtomicU64::new(0),
             rejected_connections: AtomicU64::new(0),
@@ -91,6 +93,7 @@ impl Stats {
             output_buffer_disconnections: AtomicU64::new(0),
             evicted_clients: AtomicU64::new(0),
             protocol_errors: AtomicU64::new(0),
+            stream_errors: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             blocked: AtomicI64::new(0),
             net_in: AtomicU64::new(0),
@@ -102,6 +105,11 @@ impl Stats {
     /// Number of the slot for threads that are no workers.
     pub fn background(&self) -> usize {
         self.workers.len() - 1
+    }
+
+    /// Number of the slot for whoever applies a stream of commands.
+    pub fn stream(&self) -> usize {
+        self.workers.len() - 2
     }
 
     /// A command ran for `ticks`, which are `nanos`; those are counted only if they are given (`latency-tracking`).

@@ -110,22 +110,30 @@ impl Txn<'_> {
         }
     }
 
-    /// Takes those of the fields out that are due, and the key with its last field.
+    /// Takes those of the fields out that are due, and the key with its last field. Does nothing where what has expired
+    /// stays.
     #[cold]
     pub fn expire_fields(&mut self, key: &Key<'_>, fields: &[&[u8]]) {
+        if self.keep_expired {
+            return;
+        }
         let Some(hash) = self.find_entry(key).and_then(|entry| self.hash_of(entry)) else { return };
-        let now_ms = self.now_ms();
+        let now_ms = self.judged_ms();
         let gone: Vec<&[u8]> =
             fields.iter().copied().filter(|field| hash.remove_due(field, now_ms)).collect();
         let empty = hash.is_empty();
         self.expired_fields(key, &gone, empty);
     }
 
-    /// Takes up to `count` due fields out, and the key with its last field. Returns how many went.
+    /// Takes up to `count` due fields out, and the key with its last field. Returns how many went: none where what has
+    /// expired stays.
     #[cold]
     pub fn expire_due_fields(&mut self, key: &Key<'_>, count: usize) -> usize {
+        if self.keep_expired {
+            return 0;
+        }
         let Some(hash) = self.find_entry(key).and_then(|entry| self.hash_of(entry)) else { return 0 };
-        let now_ms = self.now_ms();
+        let now_ms = self.judged_ms();
         let gone: Vec<Vec<u8>> = std::iter::from_fn(|| hash.pop_due(now_ms)).take(count).collect();
         let empty = hash.is_empty();
         let gone: Vec<&[u8]> = gone.iter().map(Vec::as_slice).collect();
@@ -159,7 +167,7 @@ impl Txn<'_> {
         let mut removed = 0;
         while removed < removals_max {
             let mut due = cell.take();
-            let key = due.pop_due(self.now_ms);
+            let key = due.pop_due(self.judged_ms());
             cell.set(due);
             let Some(bytes) = key else { break };
             let key = self.space.key(&bytes);

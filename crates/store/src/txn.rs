@@ -51,6 +51,8 @@ pub struct Access {
 }
 
 const NOT_SINGLE: usize = usize::MAX;
+/// Before every expiry, Unix ms.
+const NEVER_MS: i64 = i64::MIN;
 
 /// See the module's text. Unlocks what it holds when dropped.
 ///
@@ -62,6 +64,8 @@ pub struct Txn<'k> {
     single: usize,
     pub(crate) db: usize,
     pub(crate) now_ms: i64,
+    /// What expires by then has expired: the time, or before all times.
+    judged_ms: i64,
     /// Hash and slot computed ahead for one key of the current call.
     primed: Option<Key<'k>>,
     /// How accesses are noted.
@@ -84,7 +88,7 @@ pub struct Txn<'k> {
     pub lazy: Lazy,
     /// Newest log offset of partitions that were walked through and are not held any more.
     pub(crate) walked_offset: u64,
-    /// What has expired is hidden but stays (while clients are paused).
+    /// What has expired is hidden but stays (while clients are paused, on a replica).
     pub keep_expired: bool,
     /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
     pub touched: bool,
@@ -104,6 +108,7 @@ impl<'k> Txn<'k> {
             single: NOT_SINGLE,
             db: 0,
             now_ms,
+            judged_ms: now_ms,
             primed: None,
             clock: AccessClock::new(now_ms),
             rng,
@@ -203,7 +208,22 @@ impl<'k> Txn<'k> {
     #[inline]
     pub fn set_now_ms(&mut self, now_ms: i64) {
         self.now_ms = now_ms;
+        if self.judged_ms != NEVER_MS {
+            self.judged_ms = now_ms;
+        }
         self.clock.set(now_ms);
+    }
+
+    /// Unix ms by which expiries are judged: the time, unless nothing expires here.
+    #[inline]
+    pub fn judged_ms(&self) -> i64 {
+        self.judged_ms
+    }
+
+    /// Nothing expires from now on, and what has expired is there like anything else: whoever wrote the commands of a
+    /// file or of a primary's stream has judged that, and says what went.
+    pub fn judge_nothing(&mut self) {
+        self.judged_ms = NEVER_MS;
     }
 
     /// The database that keys are looked up in.
@@ -268,7 +288,7 @@ impl<'k> Txn<'k> {
     fn find(&mut self, key: &Key<'_>) -> Option<Place> {
         let place = self.find_raw(key)?;
         if let Some(at) = place.entry().expire_ms()
-            && at <= self.now_ms
+            && at <= self.judged_ms
         {
             if !self.keep_expired {
                 self.expire(key, place);
@@ -426,7 +446,7 @@ impl<'k> Txn<'k> {
     /// The value of a key already looked up in this call; shared, so that several can be held.
     pub fn view(&self, key: &Key<'_>) -> Option<ValueRef<'_>> {
         let place = self.find_raw(key)?;
-        let live = place.entry().expire_ms().is_none_or(|at| at > self.now_ms);
+        let live = place.entry().expire_ms().is_none_or(|at| at > self.judged_ms);
         live.then(|| Self::view_of(&place))
     }
 
@@ -730,13 +750,13 @@ impl<'k> Txn<'k> {
     /// Removes the expired keys of one slot if any can be due; returns how many.
     pub(crate) fn expire_slot(&mut self, slot: usize) -> usize {
         let Some(database) = self.space.database(self.db) else { return 0 };
-        if database.next_expire[slot].get() > self.now_ms {
+        if database.next_expire[slot].get() > self.judged_ms {
             return 0;
         }
         let mut due: Vec<Box<[u8]>> = Vec::new();
         let mut next = i64::MAX;
         database.tables[slot].for_each(|entry| match entry.expire_ms() {
-            Some(at) if at <= self.now_ms => due.push(entry.key().into()),
+            Some(at) if at <= self.judged_ms => due.push(entry.key().into()),
             Some(at) => next = next.min(at),
             None => {}
         });

@@ -143,7 +143,7 @@ impl Txn<'_> {
     }
 
     fn is_live(&self, entry: Entry) -> bool {
-        entry.expire_ms().is_none_or(|at| at > self.now_ms)
+        entry.expire_ms().is_none_or(|at| at > self.judged_ms())
     }
 
     /// Visits every live key of the current database in the held partitions.

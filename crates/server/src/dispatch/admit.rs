@@ -30,6 +30,9 @@ impl Session {
         args: &Args<'_>,
         scope: &Scope<'_>,
     ) -> Result<Admission, CommandError> {
+        if self.applies.is_some() {
+            return self.admit_applied(command, args);
+        }
         let flags = command.spec.flags;
         if !self.is_authenticated() && !flags.has(Flags::NO_AUTH) {
             return Err(NOAUTH);
@@ -48,6 +51,16 @@ impl Session {
         }
         let queues = self.multi.is_some() && !controls_transaction(command, args);
         Ok(if queues { Admission::Queue } else { Admission::Run })
+    }
+
+    /// Commands of a stream were admitted where they first ran.
+    #[cold]
+    fn admit_applied(&self, command: &Command, args: &Args<'_>) -> Result<Admission, CommandError> {
+        match &self.multi {
+            Some(_) if command.spec.flags.has(Flags::NO_MULTI) => Err(NO_MULTI),
+            Some(_) if !controls_transaction(command, args) => Ok(Admission::Queue),
+            _ => Ok(Admission::Run),
+        }
     }
 
     /// A connection with subscriptions may do little else, unless pushes can be told from replies; one that monitors

@@ -7,6 +7,9 @@ impl Session {
     /// Ends a command or transaction whose reply begins at `position` of the output.
     #[inline]
     pub(super) fn commit(&mut self, ctx: &mut Context<'_>, scope: &mut Scope<'_>, position: usize) {
+        if scope.source.is_some() && self.multi.is_none() {
+            self.hand_on(ctx, scope);
+        }
         let txn = &ctx.txn;
         if !(txn.effects.is_empty() && txn.signalled.is_empty() && txn.events.is_empty()) {
             self.commit_changes(ctx);

@@ -12,6 +12,7 @@ mod transaction;
 
 pub(crate) use session::{Flow, ReplyMode, Session};
 
+use crate::apply::Passage;
 use crate::net::connection::FLUSH_BYTES;
 use crate::net::output::Output;
 use crate::worker::Local;
@@ -55,6 +56,18 @@ impl Session {
         ranges: &[(usize, usize)],
         output: &mut Output,
     ) -> (usize, Flow) {
+        self.run_from(local, words, ranges, output, None)
+    }
+
+    /// As `run`, for requests that may be part of a stream.
+    pub(crate) fn run_from(
+        &mut self,
+        local: &mut Local,
+        words: &[&[u8]],
+        ranges: &[(usize, usize)],
+        output: &mut Output,
+        source: Option<&mut dyn Passage>,
+    ) -> (usize, Flow) {
         local.refresh(&self.shared);
         let values = Arc::clone(&local.values);
         let plans = self.plan(words, ranges);
@@ -64,11 +77,14 @@ impl Session {
             txn: Txn::new(&shared.keyspace, now_ms, local.rng.fork()),
             settings: &values.commands,
             rng: &mut local.rng,
-            may_block: true,
+            may_block: self.applies.is_none(),
             parked: None,
         };
         self.prepare(&mut ctx.txn, &values);
         let mut scope = Scope::new(&values, local.index, &local.clock, output);
+        if let Some(source) = source {
+            scope.source = Some(source);
+        }
         let mut started = scope.clock.raw();
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
@@ -78,8 +94,13 @@ impl Session {
             if self.listens {
                 self.take_inbox(scope.output);
             }
+            if scope.source.is_some() {
+                self.pass_on(&mut ctx, &mut scope, step);
+            }
             match step {
                 Step::Done if scope.output.pending() < FLUSH_BYTES || index + 1 == plans.len() => continue,
+                // Nobody takes the replies of a stream.
+                Step::Done if self.applies.is_some() => continue,
                 Step::Done => outcome = (index + 1, Flow::Flush),
                 Step::Close => outcome = (plans.len(), Flow::Close),
                 Step::Parked => outcome = (index + 1, Flow::Wait),
@@ -147,8 +168,9 @@ impl Session {
     #[inline]
     fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
         match &self.shared.renamed {
-            None => table::lookup(name),
-            Some(renamed) => renamed.lookup(name),
+            Some(renamed) if self.applies.is_none() => renamed.lookup(name),
+            // Streams have the original names.
+            _ => table::lookup(name),
         }
     }
 
@@ -184,16 +206,16 @@ impl Session {
         };
         let command = match resolved {
             Ok(command) => command,
-            Err(error) => return self.refuse(ctx, &error, None, scope),
+            Err(error) => return self.refuse(ctx, &error, None, &plan.args, scope),
         };
         if let Err(error) = command.check_arity(plan.args.len()) {
-            return self.refuse(ctx, &error, Some(command), scope);
+            return self.refuse(ctx, &error, Some(command), &plan.args, scope);
         }
         match self.admit(ctx, command, &plan.args, scope) {
             Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
             Ok(admit::Admission::Queue) => self.queue(command, &plan.args, scope),
             Ok(admit::Admission::Wait) => Step::NotYet,
-            Err(error) => self.refuse(ctx, &error, Some(command), scope),
+            Err(error) => self.refuse(ctx, &error, Some(command), &plan.args, scope),
         }
     }
 
@@ -203,6 +225,7 @@ impl Session {
         ctx: &mut Context<'_>,
         error: &CommandError,
         command: Option<&Command>,
+        args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Step {
         let mut text = error.to_string();
@@ -216,6 +239,9 @@ impl Session {
             self.doom_transaction();
         }
         self.shared.stats.rejected(scope.worker, command.map(|command| command.id), &text);
+        if self.applies.is_some() {
+            return self.fault(args, &text, true);
+        }
         self.reply(scope).error(&text);
         Step::Done
     }
@@ -246,7 +272,7 @@ impl Session {
             }
             Run::Container => {
                 let error = CommandError::WrongArity(command.full_name.into());
-                self.refuse(ctx, &error, Some(command), scope)
+                self.refuse(ctx, &error, Some(command), &plan.args, scope)
             }
         }
     }
@@ -298,7 +324,7 @@ impl Session {
         let failed = self.call(ctx, command, args, self.resp3, &mut scope.output.buffer);
         let Ok(failed) = failed else { return Step::Close };
         if let Some(text) = failed {
-            self.shared.stats.failed(scope.worker, command.id, &text);
+            self.failed(scope, command, args, &text);
         }
         if let Some(park) = ctx.parked.take() {
             self.park(ctx, command, args, park);
@@ -341,6 +367,23 @@ impl Session {
         }
     }
 
+    /// A command answered with an error.
+    #[cold]
+    pub(crate) fn failed(
+        &mut self,
+        scope: &Scope<'_>,
+        command: &Command,
+        args: &Args<'_>,
+        text: &str,
+    ) -> Step {
+        self.shared.stats.failed(scope.worker, command.id, text);
+        match self.applies {
+            None => Step::Done,
+            // What follows a SELECT or an EXEC that failed is not what it was meant to be.
+            Some(_) => self.fault(args, text, !matches!(command.spec.run, Run::Data(_))),
+        }
+    }
+
     /// A panic is our mistake. One that may have left data half-changed ends the process; any other only the client.
     #[cold]
     fn panicked(&self, half_changed: bool, command: &Command) {
@@ -364,6 +407,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) worker: usize,
     pub(crate) clock: &'s quanta::Clock,
     pub(crate) output: &'s mut Output,
+    /// The bytes of the requests, where they are handed on.
+    pub(crate) source: Option<&'s mut dyn Passage>,
     /// Commands that take this long are looked at more closely, nanoseconds.
     noted_nanos: u64,
 }
@@ -375,7 +420,7 @@ impl<'s> Scope<'s> {
         clock: &'s quanta::Clock,
         output: &'s mut Output,
     ) -> Scope<'s> {
-        Scope { values, worker, clock, output, noted_nanos: session::noted_nanos(values) }
+        Scope { values, worker, clock, output, source: None, noted_nanos: session::noted_nanos(values) }
     }
 }
 

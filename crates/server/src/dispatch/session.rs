@@ -1,5 +1,6 @@
 //! State of one connection as commands see it.
 
+use crate::apply::{Fault, Origin};
 use crate::client::{Client, flag};
 use crate::config::Values;
 use crate::dispatch::Scope;
@@ -75,6 +76,12 @@ pub(crate) struct Session {
     pub(crate) listens: bool,
     /// Not every command may run: subscriptions in RESP2, or MONITOR.
     pub(crate) restricted: bool,
+    /// Its calls come from a stream of commands, not from a client.
+    pub(crate) applies: Option<Origin>,
+    /// What went wrong first in that stream, since it was last asked.
+    pub(crate) fault: Option<Fault>,
+    /// Errors that commands of that stream were answered with.
+    pub(crate) faults: u64,
     /// Whom the running batch has sent something to.
     pub(crate) delivery: RefCell<Delivery>,
 }
@@ -97,6 +104,9 @@ impl Session {
             subscriptions: None,
             listens: false,
             restricted: false,
+            applies: None,
+            fault: None,
+            faults: 0,
             delivery: RefCell::default(),
         }
     }
@@ -108,16 +118,22 @@ impl Session {
         txn.clock.log_factor = values.lfu_log_factor;
         txn.clock.decay_minutes = values.lfu_decay_time;
         txn.clock.touch = !self.client.has(flag::NO_TOUCH);
-        txn.effects.enable(self.shared.log.is_active());
+        txn.effects.enable(self.applies.is_none() && self.shared.log.is_active());
         txn.lazy = values.lazy();
         txn.keep_expired = self.shared.pause.is_on();
+        if self.applies.is_some() {
+            txn.judge_nothing();
+        }
     }
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
     /// thread.
     pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, now_ms: i64, commands: usize) {
         self.delivery.borrow_mut().wake_all();
-        self.shared.stats.add(worker, &std::mem::take(&mut txn.counters));
+        let counters = std::mem::take(&mut txn.counters);
+        if self.applies != Some(Origin::Loading) {
+            self.shared.stats.add(worker, &counters);
+        }
         txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
         // The replies leave only when this has returned.
         txn.garbage_of_caller.clear();
@@ -132,7 +148,10 @@ impl Session {
     #[inline]
     pub(crate) fn account(&mut self, args: &Args<'_>, started: u64, scope: &Scope<'_>) -> u64 {
         let now = scope.clock.raw();
-        if let Some(command) = self.ran.take() {
+        if let Some(command) = self.ran.take()
+            // What was done before this server started is not what it did.
+            && self.applies != Some(Origin::Loading)
+        {
             let nanos = scope.clock.delta_as_nanos(started, now);
             self.client.last_command.store(command.id + 1, Relaxed);
             if self.shared.hub.is_monitored() {

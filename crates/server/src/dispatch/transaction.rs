@@ -123,11 +123,11 @@ impl Session {
             return Ok(Step::Done);
         }
         self.reply(scope).array(multi.queue.len());
-        ctx.may_block = false;
+        let may_block = std::mem::replace(&mut ctx.may_block, false);
         let exec = self.ran;
         let step = self.run_queue(ctx, &multi, scope);
         self.ran = exec;
-        ctx.may_block = true;
+        ctx.may_block = may_block;
         self.commit(ctx, scope, position);
         ctx.txn.set_db(self.db);
         Ok(step)
@@ -144,7 +144,7 @@ impl Session {
                     ctx.txn.set_db(self.db);
                     let dirty = ctx.txn.counters.dirty;
                     match self.call(ctx, queued.command, &args, self.resp3, &mut scope.output.buffer) {
-                        Ok(Some(text)) => self.shared.stats.failed(scope.worker, queued.command.id, &text),
+                        Ok(Some(text)) => drop(self.failed(scope, queued.command, &args, &text)),
                         Ok(None) => {}
                         Err(()) => return Step::Close,
                     }

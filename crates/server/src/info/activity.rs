@@ -75,7 +75,7 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.same(&["active_defrag_key_hits", "active_defrag_key_misses"], 0);
     page.same(&["total_active_defrag_time", "current_active_defrag_time"], 0);
     page.same(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);
-    page.field("unexpected_error_replies", 0);
+    page.field("unexpected_error_replies", stats.stream_errors.load(Relaxed));
     page.field("total_error_replies", stats.errors.iter().map(|error| *error.value()).sum::<u64>());
     let query = stats.query_buffer_disconnections.load(Relaxed);
     page.field("client_query_buffer_limit_disconnections", query);

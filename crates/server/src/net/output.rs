@@ -68,6 +68,14 @@ impl Output {
         }
     }
 
+    /// Forgets everything, keeping some memory.
+    pub(crate) fn discard(&mut self) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.shrink_to(KEPT_BYTES);
+        *self = Output { buffer, ..Output::default() };
+    }
+
     /// Gives the memory back, if nothing is left to be sent: what comes next brings its own.
     pub(crate) fn give_back(&mut self) {
         if self.buffer.is_empty() {

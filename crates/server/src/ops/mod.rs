@@ -40,8 +40,7 @@ impl Session {
                 let text = error.to_string();
                 scope.output.buffer.truncate(position);
                 self.reply(scope).error(&text);
-                self.shared.stats.failed(scope.worker, command.id, &text);
-                Step::Done
+                self.failed(scope, command, args, &text)
             }
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Bench {
     rng: fastrand::Rng,
     /// Unix time, milliseconds.
     pub(crate) now_ms: i64,
+    /// Nothing expires by its clock.
+    pub(crate) follows: bool,
 }
 
 /// What a call did.
@@ -49,7 +51,13 @@ impl Bench {
             settings: settings.clone(),
             rng: fastrand::Rng::with_seed(seed),
             now_ms,
+            follows: false,
         }
+    }
+
+    /// One that runs what another logged.
+    pub(crate) fn follower(seed: u64, now_ms: i64, settings: &Settings) -> Bench {
+        Bench { follows: true, ..Bench::new(seed, now_ms, settings) }
     }
 
     /// Runs a call; None when it is none of a data command.
@@ -65,6 +73,9 @@ impl Bench {
         txn.set_db(db);
         txn.effects.enable(true);
         txn.recorder.start();
+        if self.follows {
+            txn.judge_nothing();
+        }
         txn.acquire(self.space.all_partitions());
         let mut ctx =
             Context { txn, settings: &self.settings, rng: &mut self.rng, may_block: false, parked: None };

@@ -7,8 +7,8 @@ use redoubt_commands::Settings;
 
 /// Unix ms at which the primaries' clocks start.
 const NOW_MS: i64 = 1_700_000_000_000;
-/// How far a replica's clock is behind: nothing expires there but by the log.
-const BEHIND_MS: i64 = 3_600_000;
+/// How far a replica's clock is off: nothing expires there but by the log.
+const OFF_MS: i64 = 3_600_000;
 
 /// Two keyspaces, of which one follows the other's log.
 struct Pair {
@@ -19,7 +19,7 @@ struct Pair {
 impl Pair {
     fn new(settings: &Settings) -> Pair {
         let primary = Bench::new(1, NOW_MS, settings);
-        Pair { primary, replica: Bench::new(99, NOW_MS - BEHIND_MS, settings) }
+        Pair { primary, replica: Bench::follower(99, NOW_MS + OFF_MS, settings) }
     }
 
     fn follow(&mut self, effects: &[(usize, Words)]) {

@@ -1,5 +1,5 @@
 //! `effects_reproduce_state` on a running server: its log, with transactions, parked calls and expiry in it, makes the
-//! same data on a replica whose clock is behind.
+//! same data on a replica whose clock is ahead.
 
 use super::bench::{Bench, Words, differences, dump};
 use super::scripts;
@@ -20,8 +20,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How long a reply may take, and a call that may be parked.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 const PARK_TIMEOUT: Duration = Duration::from_millis(300);
-/// How far the replica's clock is behind: nothing expires there but by the log.
-const BEHIND_MS: i64 = 3_600_000;
+/// How far the replica's clock is off: nothing expires there but by the log.
+const OFF_MS: i64 = 3_600_000;
 
 /// Keeps everything it is given.
 #[derive(Default)]
@@ -160,7 +160,7 @@ fn compare(
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| error.to_string())?;
     let now_ms = since.as_millis() as i64;
     let commands = recorder.commands();
-    let mut replica = Bench::new(99, now_ms - BEHIND_MS, settings);
+    let mut replica = Bench::follower(99, now_ms + OFF_MS, settings);
     commands.iter().for_each(|(db, words)| replica.apply(*db, words));
     let differences = differences(&dump(&server.shared().keyspace, now_ms), &replica.dump(now_ms));
     if differences.is_empty() {

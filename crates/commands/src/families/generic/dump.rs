@@ -83,7 +83,7 @@ pub fn restore(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) ->
         (at, true) => Some(at),
         (ttl, false) => Some(ttl.saturating_add(ctx.now_ms())),
     };
-    if expire_ms.is_some_and(|at| at <= ctx.now_ms()) {
+    if expire_ms.is_some_and(|at| at <= ctx.judged_ms()) {
         forget(ctx, &key);
     } else {
         ctx.txn.unlink_key(&key);

@@ -106,7 +106,7 @@ fn set_expiry(
 
 /// Sets the expiry; a time already past removes the key at once.
 fn apply(ctx: &mut Context<'_>, key: &Key<'_>, at: i64) {
-    if at <= ctx.now_ms() {
+    if at <= ctx.judged_ms() {
         ctx.txn.unlink_key(key);
         ctx.txn.changed(key, Class::Generic, "del");
         ctx.txn.effect(&[b"DEL", key.bytes]);

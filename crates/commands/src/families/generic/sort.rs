@@ -189,7 +189,7 @@ fn value_at(ctx: &mut Context<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec
         None => (rest, None),
     };
     let name = [prefix, element, suffix].concat();
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(&name));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(&name));
     match (ctx.txn.get(&key)?, field) {
         (ValueRef::Str(text), None) => Some(text.to_vec()),
         (ValueRef::Hash(hash), Some(field)) => hash.get(field, now_ms).map(|value| value.to_vec()),

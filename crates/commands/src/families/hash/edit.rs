@@ -151,7 +151,7 @@ fn text_of<R>(
     field: &[u8],
     read: impl FnOnce(PackedValue<'_>) -> R,
 ) -> Result<Option<R>, CommandError> {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.judged_ms();
     let Some(hash) = ctx.hash_mut(key)? else { return Ok(None) };
     if let Some(value) = hash.get(field, now_ms) {
         return Ok(Some(read(value)));

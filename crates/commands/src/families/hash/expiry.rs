@@ -130,7 +130,7 @@ fn answer_expiries(
     command: &'static str,
     show: impl Fn(i64) -> i64,
 ) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     let fields = lifetime::fields(args, 2, command)?;
     reply.array(fields.len());

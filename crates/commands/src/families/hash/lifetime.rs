@@ -119,7 +119,7 @@ pub(super) fn expire(
     allows: impl Fn(Option<i64>) -> bool,
     mut answer: impl FnMut(i64),
 ) -> Result<(), CommandError> {
-    let past = at <= ctx.now_ms();
+    let past = at <= ctx.judged_ms();
     let Some(hash) = ctx.hash_mut(key)? else {
         fields.iter().for_each(|_| answer(code::MISSING));
         return Ok(());
@@ -161,7 +161,7 @@ pub(super) fn persist(
     fields: &[&[u8]],
     mut answer: impl FnMut(i64),
 ) -> Result<usize, CommandError> {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.judged_ms();
     let Some(hash) = ctx.hash_mut(key)? else {
         fields.iter().for_each(|_| answer(code::MISSING));
         return Ok(0);

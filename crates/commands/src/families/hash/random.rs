@@ -17,7 +17,7 @@ pub(crate) fn hrandfield(
     reply: &mut Reply<'_>,
 ) -> Result<(), CommandError> {
     let key = ctx.key(args.get(1));
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.judged_ms();
     // A field drawn must not be due, and all that are not must be equally likely.
     if matches!(ctx.txn.peek(&key), Some(ValueRef::Hash(hash)) if hash.has_due(now_ms)) {
         ctx.txn.expire_due_fields(&key, usize::MAX);

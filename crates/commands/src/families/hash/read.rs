@@ -11,7 +11,7 @@ type Outcome = Result<(), CommandError>;
 
 /// HGET key field
 pub(crate) fn hget(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key, field) = (ctx.now_ms(), ctx.key(args.get(1)), args.get(2));
+    let (now_ms, key, field) = (ctx.judged_ms(), ctx.key(args.get(1)), args.get(2));
     let Some(hash) = ctx.hash(&key)? else {
         reply.null();
         return Ok(());
@@ -30,7 +30,7 @@ pub(crate) fn hget(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
 
 /// HMGET key field [field ...]
 pub(crate) fn hmget(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.array(args.len() - 2);
     let mut missing = false;
@@ -51,7 +51,7 @@ pub(crate) fn hmget(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
 
 /// HGETALL key
 pub(crate) fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.map(hash.map_or(0, |hash| hash.live_len(now_ms)));
     if let Some(hash) = hash {
@@ -65,7 +65,7 @@ pub(crate) fn hgetall(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
 
 /// HKEYS key
 pub(crate) fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.array(hash.map_or(0, |hash| hash.live_len(now_ms)));
     if let Some(hash) = hash {
@@ -76,7 +76,7 @@ pub(crate) fn hkeys(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
 
 /// HVALS key
 pub(crate) fn hvals(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let hash = ctx.hash(&key)?;
     reply.array(hash.map_or(0, |hash| hash.live_len(now_ms)));
     if let Some(hash) = hash {
@@ -109,7 +109,7 @@ pub(crate) fn hstrlen(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
 
 /// Length of the value of the field after the key.
 fn value_len(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Option<usize>, CommandError> {
-    let (now_ms, key, field) = (ctx.now_ms(), ctx.key(args.get(1)), args.get(2));
+    let (now_ms, key, field) = (ctx.judged_ms(), ctx.key(args.get(1)), args.get(2));
     let Some(hash) = ctx.hash(&key)? else { return Ok(None) };
     let len = hash.get(field, now_ms).map(|value| value.len());
     if len.is_none() && hash.has_due(now_ms) {
@@ -121,7 +121,7 @@ fn value_len(ctx: &mut Context<'_>, args: &Args<'_>) -> Result<Option<usize>, Co
 /// HSCAN key cursor [MATCH pattern] [COUNT count] [NOVALUES]
 pub(crate) fn hscan(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let cursor = scan::cursor(args.get(2))?;
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     let Some(hash) = ctx.hash(&key)? else {
         scan::empty(reply);
         return Ok(());

@@ -15,7 +15,7 @@ type Outcome = Result<(), CommandError>;
 
 /// Takes those of the fields out that are due; wrong type if the key holds no hash.
 fn expire_due(ctx: &mut Context<'_>, key: &Key<'_>, fields: &[&[u8]]) -> Outcome {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.judged_ms();
     if ctx.hash_mut(key)?.is_some_and(|hash| hash.has_due(now_ms)) {
         ctx.txn.expire_fields(key, fields);
     }
@@ -33,7 +33,7 @@ pub(crate) fn hgetdel(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<
 
 /// Answers the values of the fields and removes them.
 fn take(ctx: &mut Context<'_>, key: &Key<'_>, fields: &[&[u8]], reply: &mut Reply<'_>) -> Outcome {
-    let now_ms = ctx.now_ms();
+    let now_ms = ctx.judged_ms();
     reply.array(fields.len());
     let Some(hash) = ctx.hash_mut(key)? else {
         fields.iter().for_each(|_| reply.null());
@@ -69,7 +69,7 @@ enum Change {
 /// HGETEX key [EX seconds | PX milliseconds | EXAT unix-seconds | PXAT unix-milliseconds | PERSIST]
 /// FIELDS count field [field ...]
 pub(crate) fn hgetex(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
-    let (now_ms, key) = (ctx.now_ms(), ctx.key(args.get(1)));
+    let (now_ms, key) = (ctx.judged_ms(), ctx.key(args.get(1)));
     ctx.hash_mut(&key)?;
     let (change, first) = match Unit::named(args.get(2)) {
         Some(unit) => (Change::At(unit.read(ctx, args, 3, "hgetex")?), 4),
@@ -161,7 +161,7 @@ impl Setting {
             return Ok(true);
         }
         expire_due(ctx, key, fields)?;
-        let now_ms = ctx.now_ms();
+        let now_ms = ctx.judged_ms();
         let hash = ctx.hash_mut(key)?;
         let there = |field: &&[u8]| hash.as_deref().is_some_and(|hash| hash.contains(field, now_ms));
         Ok(fields.iter().all(|field| there(field) == self.only_existing))
@@ -235,7 +235,7 @@ pub(crate) fn hsetex(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'
     if !allowed {
         return Ok(());
     }
-    let past = setting.at.is_some_and(|at| at <= ctx.now_ms());
+    let past = setting.at.is_some_and(|at| at <= ctx.judged_ms());
     let limits = &ctx.settings.encoding;
     let empty = change(ctx, &key, |hash: &mut Hash| {
         setting.apply(hash, pairs, limits);

@@ -45,7 +45,7 @@ pub fn getex(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
         Lifetime::Default | Lifetime::Keep | Lifetime::Persist => None,
     };
     match deadline {
-        Some((unit, at)) if unit.is_absolute() && at <= ctx.now_ms() => {
+        Some((unit, at)) if unit.is_absolute() && at <= ctx.judged_ms() => {
             ctx.txn.remove(&key);
             ctx.txn.changed(&key, Class::Generic, "del");
             ctx.txn.effect(&[b"DEL", key.bytes]);
