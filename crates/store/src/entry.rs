@@ -1,7 +1,8 @@
 //! One key with its value: a single allocation of header, optional expiry, payload, key and short value.
 //!
 //! Layout, in bytes: `meta u32 | key_len u32 | [expire_ms i64] | payload | key | [embedded value]`, where the payload is
-//! an `i64`, the length of an embedded value (`u32`), a `Vec<u8>` or a `Collection`, by kind.
+//! an `i64`, the length of an embedded value (`u32`), a `Vec<u8>` or a `Collection`, by kind. `meta` is, from the lowest
+//! bit: access clock (24), kind (3), phase (1, see `cut`), three free ones, whether there is an expiry.
 #![allow(unsafe_code)]
 
 use crate::types::{hash::Hash, list::List, set::Set, sorted_set::SortedSet, stream::Stream};
@@ -14,6 +15,8 @@ pub(crate) const EMBED_BYTES_MAX: usize = 64 * 1024;
 const CLOCK_MASK: u32 = 0x00ff_ffff;
 const KIND_SHIFT: u32 = 24;
 const KIND_MASK: u32 = 0x7 << KIND_SHIFT;
+/// Which of two phases an entry is in: see `cut`.
+pub(crate) const PHASE: u32 = 1 << 27;
 const HAS_EXPIRE: u32 = 1 << 31;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,8 +111,8 @@ fn size_class(n: usize) -> usize {
 }
 
 impl Entry {
-    /// Allocates an entry. `clock` is the access clock (24 bits).
-    pub(crate) fn new(key: &[u8], payload: Payload<'_>, expire_ms: Option<i64>, clock: u32) -> Entry {
+    /// Allocates an entry. `stamp` is the access clock (24 bits) with the phase.
+    pub(crate) fn new(key: &[u8], payload: Payload<'_>, expire_ms: Option<i64>, stamp: u32) -> Entry {
         let (kind, payload_len, tail) = match &payload {
             Payload::Int(_) => (Kind::Int, 8, 0),
             Payload::Embedded(bytes) => (Kind::Embedded, 4, bytes.len()),
@@ -126,7 +129,7 @@ impl Entry {
             let base = alloc(layout);
             let Some(base) = NonNull::new(base) else { handle_alloc_error(layout) };
             let flag = if expire_ms.is_some() { HAS_EXPIRE } else { 0 };
-            let meta = (clock & CLOCK_MASK) | ((kind as u32) << KIND_SHIFT) | flag;
+            let meta = (stamp & (CLOCK_MASK | PHASE)) | ((kind as u32) << KIND_SHIFT) | flag;
             base.cast::<u32>().write(meta);
             base.cast::<u32>().add(1).write(key_len);
             if let Some(at) = expire_ms {
@@ -253,6 +256,21 @@ impl Entry {
         if meta & CLOCK_MASK != clock {
             self.set_meta((meta & !CLOCK_MASK) | (clock & CLOCK_MASK));
         }
+    }
+
+    /// The phase it is in: `PHASE` or 0.
+    #[inline]
+    pub(crate) fn phase(self) -> u32 {
+        self.meta() & PHASE
+    }
+
+    pub(crate) fn set_phase(self, phase: u32) {
+        self.set_meta((self.meta() & !PHASE) | (phase & PHASE));
+    }
+
+    /// Access clock with the phase, as `new` takes it.
+    pub(crate) fn stamp(self) -> u32 {
+        self.meta() & (CLOCK_MASK | PHASE)
     }
 
     /// The string, if it is one.

@@ -117,7 +117,9 @@ impl Txn<'_> {
         if self.keep_expired {
             return;
         }
-        let Some(hash) = self.find_entry(key).and_then(|entry| self.hash_of(entry)) else { return };
+        let Some(entry) = self.find_entry(key) else { return };
+        self.preserve(entry);
+        let Some(hash) = self.hash_of(entry) else { return };
         let now_ms = self.judged_ms();
         let gone: Vec<&[u8]> =
             fields.iter().copied().filter(|field| hash.remove_due(field, now_ms)).collect();
@@ -132,7 +134,9 @@ impl Txn<'_> {
         if self.keep_expired {
             return 0;
         }
-        let Some(hash) = self.find_entry(key).and_then(|entry| self.hash_of(entry)) else { return 0 };
+        let Some(entry) = self.find_entry(key) else { return 0 };
+        self.preserve(entry);
+        let Some(hash) = self.hash_of(entry) else { return 0 };
         let now_ms = self.judged_ms();
         let gone: Vec<Vec<u8>> = std::iter::from_fn(|| hash.pop_due(now_ms)).take(count).collect();
         let empty = hash.is_empty();

@@ -1,7 +1,7 @@
 //! What can be told of an entry: its value by type, a copy of it, its encoding, its memory.
 #![allow(unsafe_code)]
 
-use crate::entry::{Collection, Entry, Str};
+use crate::entry::{Collection, Entry, Kind, Str};
 use crate::value::{Value, ValueRef};
 
 impl Collection {
@@ -30,6 +30,16 @@ impl Collection {
 }
 
 impl Entry {
+    /// Whether its value takes long to drop, copy or write.
+    pub(crate) fn is_heavy(self) -> bool {
+        match self.kind() {
+            Kind::Int | Kind::Embedded => false,
+            Kind::Raw => true,
+            // SAFETY: read under the partition's lock, no mutable reference lives.
+            Kind::Collection => unsafe { self.collection() }.is_some_and(Collection::is_heavy),
+        }
+    }
+
     pub(crate) fn view<'a>(self) -> ValueRef<'a> {
         match self.as_str() {
             Some(string) => ValueRef::Str(string),
@@ -54,7 +64,7 @@ impl Entry {
             Some(Collection::Stream(stream)) => Value::Stream(stream.clone()),
             None => match (self.as_str().expect("a string"), self.kind()) {
                 (Str::Int(value), _) => Value::Int(value),
-                (Str::Bytes(bytes), crate::entry::Kind::Raw) => Value::Raw(bytes.to_vec()),
+                (Str::Bytes(bytes), Kind::Raw) => Value::Raw(bytes.to_vec()),
                 (Str::Bytes(bytes), _) => Value::Bytes(bytes.to_vec()),
             },
         }
@@ -72,9 +82,7 @@ impl Entry {
             Some(Collection::Stream(_)) => "stream",
             None => match (self.as_str().expect("a string"), self.kind()) {
                 (Str::Int(_), _) => "int",
-                (Str::Bytes(bytes), crate::entry::Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => {
-                    "embstr"
-                }
+                (Str::Bytes(bytes), Kind::Embedded) if bytes.len() <= EMBSTR_BYTES_MAX => "embstr",
                 _ => "raw",
             },
         }
@@ -88,7 +96,7 @@ impl Entry {
             Some(Collection::Set(set)) => set.mem_usage(),
             Some(Collection::SortedSet(zset)) => zset.mem_usage(),
             Some(Collection::Stream(stream)) => stream.mem_usage(),
-            None if self.kind() == crate::entry::Kind::Raw => self.as_str().map_or(0, |s| s.len()),
+            None if self.kind() == Kind::Raw => self.as_str().map_or(0, |s| s.len()),
             None => 0,
         };
         self.size() + beside

@@ -1,6 +1,7 @@
 //! The keyspace: per database one table per hash slot, guarded by partitions, each a lock over a range of slots.
 #![allow(unsafe_code)]
 
+use crate::cut::Cuts;
 use crate::fields::DueHashes;
 use crate::key::{Key, KeyHasher, SLOTS};
 use crate::side::Side;
@@ -156,6 +157,8 @@ pub struct Keyspace {
     pub(crate) hasher: KeyHasher,
     /// Classes of the keyspace events that transactions collect.
     pub(crate) events: AtomicU32,
+    /// See `cut`.
+    pub(crate) cuts: Cuts,
 }
 
 impl Keyspace {
@@ -172,6 +175,7 @@ impl Keyspace {
             databases: (0..databases).map(|_| OnceLock::new()).collect(),
             hasher: KeyHasher::new(seed),
             events: AtomicU32::new(0),
+            cuts: Cuts::default(),
         };
         // Nearly every server uses the first database: its tables are part of what an empty one takes.
         space.database_or_create(0);

@@ -2,6 +2,7 @@
 
 mod access;
 mod alloc_size;
+mod cut;
 mod effects;
 mod encoding;
 mod entry;
@@ -27,6 +28,7 @@ mod waiting;
 mod whole;
 
 pub use access::AccessClock;
+pub use cut::{CutBudget, CutKey, CutSink, CutWalk};
 pub use effects::Effects;
 pub use encoding::EncodingLimits;
 pub use entry::Str;

@@ -333,6 +333,23 @@ impl Drop for Table {
     }
 }
 
+impl Detached {
+    /// Visits the entries of one bucket; false where there is none of this number.
+    pub(crate) fn visit_bucket(&self, number: u64, visit: &mut dyn FnMut(Entry)) -> bool {
+        if self.word == 0 {
+            return false;
+        }
+        // SAFETY: the array is this handle's own.
+        let (array, mask) = unsafe { array_of(self.word) };
+        if number > mask {
+            return false;
+        }
+        // SAFETY: index within the array.
+        visit_chain(unsafe { &*array.add(number as usize) }, visit);
+        true
+    }
+}
+
 impl Drop for Detached {
     fn drop(&mut self) {
         // SAFETY: the entries are in no table any more.

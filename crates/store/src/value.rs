@@ -167,7 +167,7 @@ impl StrMut<'_> {
 
     fn replace(&mut self, payload: Payload<'_>) {
         let old = self.place.entry();
-        let new = Entry::new(old.key(), payload, old.expire_ms(), old.clock());
+        let new = Entry::new(old.key(), payload, old.expire_ms(), old.stamp());
         let old = self.place.replace(new);
         // SAFETY: `old` is out of the table, and no reference into it lives.
         unsafe { old.free() };

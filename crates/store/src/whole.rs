@@ -43,7 +43,9 @@ impl Txn<'_> {
         database.due_hashes.iter().for_each(|due| drop(due.take()));
         let tables =
             database.tables.iter().filter(|table| table.len() > 0).map(|table| table.take()).collect();
-        if removed > 0 {
+        if removed > 0
+            && let Some(tables) = self.hand_tables_to_cut(db, tables)
+        {
             self.garbage.push(Garbage::Tables(FlushedTables { keys: removed, tables }));
         }
         removed
@@ -60,6 +62,7 @@ impl Txn<'_> {
         self.signal_lost_streams(a);
         self.signal_lost_streams(b);
         self.touched = true;
+        self.swap_in_cut(a, b);
         let (first, second) = (self.space.database_or_create(a), self.space.database_or_create(b));
         first.tables.iter().zip(&second.tables).for_each(|(x, y)| x.swap(y));
         first.next_expire.iter().zip(&second.next_expire).for_each(|(x, y)| x.swap(y));
@@ -103,7 +106,7 @@ impl Txn<'_> {
         self.db = before;
     }
 
-    fn assert_all_held(&self) {
+    pub(crate) fn assert_all_held(&self) {
         assert!(self.held.contains_all(&self.space.all_partitions()), "needs every partition");
     }
 

@@ -17,6 +17,7 @@ impl Txn<'_> {
         let place = self.find(key)?;
         self.access(&place);
         self.touch_for_change(key);
+        self.preserve(place.entry());
         // SAFETY: see the note above `impl`: the result borrows the transaction exclusively.
         Some(match unsafe { place.entry().collection_mut() } {
             None => ValueMut::Str(StrMut::new(place)),
@@ -60,9 +61,12 @@ impl Txn<'_> {
                 Expiry::At(at) => Some(at),
                 Expiry::Clear | Expiry::Keep => None,
             };
-            return self.link(key, Entry::new(key.bytes, payload, expire_ms, self.clock.initial()));
+            let stamp = self.clock.initial() | self.space.cuts.phase();
+            return self.link(key, Entry::new(key.bytes, payload, expire_ms, stamp));
         };
         let entry = place.entry();
+        // A heavy value is not overwritten in place but replaced, and the cut takes it as it is.
+        self.preserve_light(entry);
         let before = entry.expire_ms();
         let after = match expiry {
             Expiry::Clear => None,
@@ -85,7 +89,7 @@ impl Txn<'_> {
             self.clock.initial()
         };
         self.signal_lost(key, entry);
-        let new = Entry::new(key.bytes, payload, after, clock);
+        let new = Entry::new(key.bytes, payload, after, clock | self.space.cuts.phase());
         let old = place.replace(new);
         self.count_expire(key, before, after);
         self.forget_fields(key, old);
@@ -104,7 +108,7 @@ impl Txn<'_> {
 
     fn discard(&mut self, old: Entry) {
         // SAFETY: see the note above `impl`; the entry is out of its table.
-        unsafe { self.free(old, self.lazy.overwrite) };
+        unsafe { self.dispose(old, self.lazy.overwrite) };
     }
 
     /// Removes a key. True if it existed.
@@ -140,6 +144,7 @@ impl Txn<'_> {
     pub fn take(&mut self, key: &Key<'_>) -> Option<(Value, Option<i64>)> {
         let place = self.find(key)?;
         let expire_ms = place.entry().expire_ms();
+        self.preserve(place.entry());
         let entry = self.unlink(key, place);
         let mut scratch = Vec::new();
         // SAFETY: see the note above `impl`; the entry is out of its table.
@@ -161,10 +166,13 @@ impl Txn<'_> {
         let before = entry.expire_ms();
         match expire_ms {
             None if before.is_none() => return true,
+            _ => self.preserve(entry),
+        }
+        match expire_ms {
             Some(at) if entry.overwrite_expire(at) => {}
             _ => {
                 let bytes = entry.key();
-                let clock = entry.clock();
+                let stamp = entry.stamp();
                 let mut scratch = Vec::new();
                 // The header's size changes, so the entry is built anew around the moved payload.
                 let holder = Entry::new(bytes, Payload::Int(0), None, 0);
@@ -172,7 +180,7 @@ impl Txn<'_> {
                 // SAFETY: `entry` is out of the table; `holder` takes its place until the new one does.
                 unsafe {
                     let payload = entry.into_payload(&mut scratch);
-                    let new = Entry::new(holder.key(), payload, expire_ms, clock);
+                    let new = Entry::new(holder.key(), payload, expire_ms, stamp);
                     place.replace(new).free();
                 }
             }
@@ -185,12 +193,18 @@ impl Txn<'_> {
     pub(super) fn detach(&mut self, key: &Key<'_>, place: Place, lazy: bool) {
         let entry = self.unlink(key, place);
         // SAFETY: see the note above `impl`; the entry is out of its table.
-        unsafe { self.free(entry, lazy) };
+        unsafe { self.dispose(entry, lazy) };
     }
 
+    /// Drops what the running cut, if any, does not need.
+    ///
     /// # Safety
     /// The entry is out of its table, and nothing refers to it.
-    unsafe fn free(&mut self, entry: Entry, lazy: bool) {
+    unsafe fn dispose(&mut self, entry: Entry, lazy: bool) {
+        // SAFETY: by the caller.
+        if self.is_pending(entry) && unsafe { self.hand_to_cut(entry) } {
+            return;
+        }
         // SAFETY: by the caller.
         unsafe {
             if lazy && entry.collection().is_some_and(|value| value.is_heavy()) {

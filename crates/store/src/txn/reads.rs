@@ -20,7 +20,9 @@ impl Txn<'_> {
                     return Some(ValueRef::Str(string));
                 }
                 // SAFETY: see the note above `impl`: nothing else refers to the value yet.
-                if let Some(collection) = unsafe { entry.collection_mut() } {
+                if let Some(collection) = unsafe { entry.collection_mut() }
+                    && !self.is_pending(entry)
+                {
                     collection.settle();
                 }
                 Some(Self::view_of(&place))

@@ -18,6 +18,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "crates/server/src/memory.rs",
     "crates/server/src/net/connection.rs",
     "crates/server/src/process.rs",
+    "crates/store/src/cut/mod.rs",
     "crates/store/src/entry.rs",
     "crates/store/src/fields.rs",
     "crates/store/src/inspect.rs",
