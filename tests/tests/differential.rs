@@ -103,7 +103,7 @@ macro_rules! families {
     };
 }
 
-families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi geo pubsub }
+families! { string bitmap hyperloglog generic list hash set sorted_set lex expiry sort mixed multi geo pubsub dump }
 
 /// Encodings, and commands younger than 7.0.
 fn newer_family(name: &str) {
@@ -124,4 +124,4 @@ macro_rules! newer_families {
     };
 }
 
-newer_families! { newer hash_fields stream }
+newer_families! { newer hash_fields stream dump_newer }

@@ -59,8 +59,11 @@ fn rule(call: &Call) -> Rule {
 /// # Errors
 /// When a server stops answering.
 pub fn difference(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> Result<Option<String>> {
-    let (left, left_dirty) = replies(ours, calls)?;
-    let (right, right_dirty) = replies(reference, calls)?;
+    let ((left, left_dirty), (right, right_dirty)) = if calls.iter().flatten().any(|word| is_payload(word)) {
+        exchange(ours, reference, calls)?
+    } else {
+        (replies(ours, calls)?, replies(reference, calls)?)
+    };
     let mut queued: Vec<Rule> = Vec::new();
     let mut text = String::new();
     let mut differs = false;
@@ -91,11 +94,8 @@ pub fn difference(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> 
 }
 
 /// Empties all databases and sends all calls at once; one reply for each, and the number of changes the server counted.
-fn replies(client: &mut Client, calls: &[Call]) -> Result<(Vec<Reply>, i64)> {
-    for reset in [["DISCARD", ""], ["UNWATCH", ""], ["FLUSHALL", "SYNC"]] {
-        let words: Vec<&str> = reset.into_iter().filter(|word| !word.is_empty()).collect();
-        client.try_call(&words)?;
-    }
+fn replies(client: &mut Client, calls: &[Call]) -> Result<Answers> {
+    empty(client)?;
     let before = changes(client)?;
     for call in calls {
         client.send(call)?;
@@ -104,6 +104,62 @@ fn replies(client: &mut Client, calls: &[Call]) -> Result<(Vec<Reply>, i64)> {
     let replies = replies?;
     client.try_call(&["DISCARD"])?;
     Ok((replies, changes(client)? - before))
+}
+
+/// Replies, and the number of changes the server counted.
+type Answers = (Vec<Reply>, i64);
+
+fn empty(client: &mut Client) -> Result<()> {
+    for reset in [["DISCARD", ""], ["UNWATCH", ""], ["FLUSHALL", "SYNC"]] {
+        let words: Vec<&str> = reset.into_iter().filter(|word| !word.is_empty()).collect();
+        client.try_call(&words)?;
+    }
+    Ok(())
+}
+
+/// Whether a word stands for what one of the servers answers to DUMP of a key: `ours:` or `theirs:` and the key.
+fn is_payload(word: &[u8]) -> bool {
+    word.first() == Some(&0)
+}
+
+/// As `replies` on both, call by call, so that what one server dumps is what both restore.
+fn exchange(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> Result<(Answers, Answers)> {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    empty(ours)?;
+    empty(reference)?;
+    let before = (changes(ours)?, changes(reference)?);
+    for call in calls {
+        let (mut to_ours, mut to_reference) = (call.clone(), call.clone());
+        for at in (0..call.len()).filter(|at| is_payload(&call[*at])) {
+            let [mine, theirs] = [dump(ours, &call[at])?, dump(reference, &call[at])?];
+            let chosen = if call[at].starts_with(b"\0ours") { &mine } else { &theirs };
+            // A server of before does not read what a later one writes.
+            to_reference[at] =
+                if version(chosen) > version(&theirs) { theirs.clone() } else { chosen.clone() };
+            to_ours[at] = chosen.clone();
+        }
+        left.push(ours.try_call(&to_ours)?);
+        right.push(reference.try_call(&to_reference)?);
+    }
+    let dirty = (changes(ours)? - before.0, changes(reference)? - before.1);
+    Ok(((left, dirty.0), (right, dirty.1)))
+}
+
+/// What the server dumps of the key that the word names; nothing of value if there is none.
+fn dump(client: &mut Client, word: &[u8]) -> Result<Vec<u8>> {
+    let key = word.rsplit(|byte| *byte == b':').next().context("a key")?;
+    Ok(match client.try_call(&[b"DUMP", key])? {
+        Reply::Bulk(payload) => payload,
+        _ => b"x".to_vec(),
+    })
+}
+
+/// Version of the format of a payload.
+fn version(payload: &[u8]) -> u16 {
+    match payload {
+        [.., low, high, _, _, _, _, _, _, _, _] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    }
 }
 
 /// `rdb_changes_since_last_save`.

@@ -17,6 +17,7 @@ pub const FAMILIES: &[(&str, &[&[&str]])] = &[
     ("multi", &[MULTI, MULTI, MIXED, GENERIC]),
     ("geo", &[GEO, GEO_ADD, GEO_STORED, OTHERS]),
     ("pubsub", &[PUBSUB, MULTI]),
+    ("dump", &[DUMP, MIXED, LIST, SET, SORTED_SET, OTHERS]),
 ];
 
 /// What 7.0 lacks or prints otherwise: compared with redis 8.0 only.
@@ -25,6 +26,7 @@ pub const NEWER: &[(&str, &[&[&str]])] = &[
     ("hash_fields", &[HASH_FIELDS, HASH_FIELDS, HASH, OTHERS]),
     // 7.0 counts otherwise what groups have read.
     ("stream", &[STREAM, STREAM, GROUPS, OTHERS]),
+    ("dump_newer", &[DUMP, DUMP, ENCODINGS, HASH_FIELDS, STREAM, GROUPS, MIXED]),
 ];
 
 /// Keys of other types and of none, for every family.
@@ -114,6 +116,18 @@ const GENERIC: &[&str] = &[
     "OBJECT REFCOUNT nokey",
     "OBJECT ENCODING nokey",
     "SCAN 0 [MATCH {p}] [COUNT {n}] [TYPE (string|list|set|zset|hash|x)]",
+];
+
+/// Payloads are what either server answers to DUMP: see `compare`.
+const DUMP: &[&str] = &[
+    "RESTORE {k} 0 {d}",
+    "RESTORE {k} 0 {d} REPLACE",
+    "RESTORE {k} 100000 {d} REPLACE",
+    "RESTORE {k} {ms} {d} [REPLACE] ABSTTL",
+    "RESTORE {k} 0 {d} ([REPLACE]|IDLETIME {n}|FREQ {n}|x)+",
+    "RESTORE-ASKING {k} 0 {d} REPLACE",
+    "RESTORE {k} {i} {v}",
+    "EXISTS {k}",
 ];
 
 const LIST: &[&str] = &[

@@ -123,6 +123,7 @@ fn word_class(name: &str) -> BoxedStrategy<Vec<u8>> {
     // Fractions that are exact: 7.0 prints all digits of others, later versions the shortest form.
     let words: &[&str] = match name {
         "k" => &["a", "b", "c", "d"],
+        "d" => &["\0ours:a", "\0ours:b", "\0ours:c", "\0theirs:a", "\0theirs:b", "\0theirs:c"],
         "m" => &["1", "2", "3", "x", "y", "zz", "", "-7", "a-member-longer-than-sixteen"],
         "v" => &[
             "",

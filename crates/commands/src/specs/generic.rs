@@ -361,35 +361,7 @@ pub const GENERIC: &[CommandSpec] = &[
             .args(&[Arg::key("key", 0), Arg::key("newkey", 1)]),
         ..CommandSpec::EMPTY
     },
-    CommandSpec {
-        name: "restore",
-        arity: -4,
-        flags: Flags::WRITE.with(Flags::DENYOOM),
-        categories: Categories::KEYSPACE.with(Categories::DANGEROUS),
-        keys: &[KeySpec::range(KeyFlags::OW.with(KeyFlags::UPDATE), 1, 0, 1)],
-        propagate: Propagate::Effects,
-        run: Run::Data(generic::restore),
-        doc: Doc::new(
-            "Makes a key of the bytes that DUMP answered.",
-            "2.6.0",
-            "O(N), N = elements and bytes; O(N*log(N)) for sorted sets",
-        )
-        .history(&[
-            ("3.0.0", "option `REPLACE`"),
-            ("5.0.0", "option `ABSTTL`"),
-            ("5.0.0", "options `IDLETIME` and `FREQ`"),
-        ])
-        .args(&[
-            Arg::key("key", 0),
-            Arg::new("ttl", ArgKind::Integer),
-            Arg::new("serialized-value", ArgKind::String),
-            Arg::pure_token("replace", "REPLACE").optional().since("3.0.0"),
-            Arg::pure_token("absttl", "ABSTTL").optional().since("5.0.0"),
-            Arg::new("seconds", ArgKind::Integer).token("IDLETIME").optional().since("5.0.0"),
-            Arg::new("frequency", ArgKind::Integer).token("FREQ").optional().since("5.0.0"),
-        ]),
-        ..CommandSpec::EMPTY
-    },
+    CommandSpec { name: "restore", ..RESTORE },
     CommandSpec {
         name: "scan",
         arity: -2,
@@ -548,3 +520,36 @@ pub const GENERIC: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
 ];
+
+pub(super) const RESTORE_ARGS: &[Arg] = &[
+    Arg::key("key", 0),
+    Arg::new("ttl", ArgKind::Integer),
+    Arg::new("serialized-value", ArgKind::String),
+    Arg::pure_token("replace", "REPLACE").optional().since("3.0.0"),
+    Arg::pure_token("absttl", "ABSTTL").optional().since("5.0.0"),
+    Arg::new("seconds", ArgKind::Integer).token("IDLETIME").optional().since("5.0.0"),
+    Arg::new("frequency", ArgKind::Integer).token("FREQ").optional().since("5.0.0"),
+];
+
+/// The row of RESTORE, and of the name a cluster moves keys by.
+pub(super) const RESTORE: CommandSpec = CommandSpec {
+    name: "restore",
+    arity: -4,
+    flags: Flags::WRITE.with(Flags::DENYOOM),
+    categories: Categories::KEYSPACE.with(Categories::DANGEROUS),
+    keys: &[KeySpec::range(KeyFlags::OW.with(KeyFlags::UPDATE), 1, 0, 1)],
+    propagate: Propagate::Effects,
+    run: Run::Data(generic::restore),
+    doc: Doc::new(
+        "Makes a key of the bytes that DUMP answered.",
+        "2.6.0",
+        "O(N), N = elements and bytes; O(N*log(N)) for sorted sets",
+    )
+    .history(&[
+        ("3.0.0", "option `REPLACE`"),
+        ("5.0.0", "option `ABSTTL`"),
+        ("5.0.0", "options `IDLETIME` and `FREQ`"),
+    ])
+    .args(RESTORE_ARGS),
+    ..CommandSpec::EMPTY
+};

@@ -1,5 +1,6 @@
 //! Rows of the commands on the server itself.
 
+use super::generic::{RESTORE, RESTORE_ARGS};
 use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp, internal};
 
 /// Commands on the server itself, by name.
@@ -311,6 +312,23 @@ pub const SERVER: &[CommandSpec] = &[
         run: Run::Server(ServerOp::Monitor),
         doc: Doc::new("Shows every call the server runs, as it runs.", "1.0.0", "O(1)"),
         ..CommandSpec::EMPTY
+    },
+    CommandSpec {
+        name: "restore-asking",
+        flags: RESTORE.flags.with(Flags::ASKING),
+        doc: Doc::new(
+            "RESTORE into a slot that is being imported, without a call of ASKING before.",
+            "3.0.0",
+            "as RESTORE",
+        )
+        .history(&[
+            ("3.0.0", "option `REPLACE`"),
+            ("5.0.0", "option `ABSTTL`"),
+            ("5.0.0", "options `IDLETIME` and `FREQ`"),
+        ])
+        .args(RESTORE_ARGS)
+        .system(),
+        ..RESTORE
     },
     CommandSpec {
         name: "shutdown",
