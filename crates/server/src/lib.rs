@@ -18,6 +18,7 @@ mod net;
 mod ops;
 pub mod process;
 pub mod pubsub;
+pub mod raft;
 mod server;
 pub mod shared;
 pub mod slowlog;
