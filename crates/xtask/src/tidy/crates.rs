@@ -9,6 +9,7 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("redoubt-resp", &[]),
     ("redoubt-store", &[]),
+    ("redoubt-ha", &[]),
     ("redoubt-persistence", &["redoubt-store"]),
     ("redoubt-replication", &["redoubt-resp"]),
     ("redoubt-commands", &["redoubt-resp", "redoubt-store", "redoubt-persistence"]),
@@ -20,8 +21,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// Packages a crate must not use, because it holds no clock, no IO and no async code.
-const PURE: &[&str] =
-    &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-replication", "redoubt-commands"];
+const PURE: &[&str] = &[
+    "redoubt-resp",
+    "redoubt-store",
+    "redoubt-ha",
+    "redoubt-persistence",
+    "redoubt-replication",
+    "redoubt-commands",
+];
 const IMPURE_PACKAGES: &[&str] = &["tokio", "mio", "socket2", "async-std", "smol", "hyper", "quanta"];
 
 /// One line per dependency that points the wrong way.
