@@ -90,8 +90,8 @@ async fn expire_cycle(shared: &Arc<Shared>, values: &Values, budget: Duration) {
 fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastrand::Rng) -> bool {
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), rng);
     txn.lazy = values.lazy();
-    txn.effects.enable(shared.log.is_active());
     txn.acquire_one(partition);
+    txn.effects.enable(shared.log.is_active());
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
     if !txn.effects.is_empty() {
         let end = shared.log.append(&txn.effects);

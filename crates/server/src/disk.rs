@@ -39,6 +39,12 @@ impl File for DiskFile {
         self.0.sync_data()
     }
 
+    fn truncate(&mut self, len: u64) -> Result<()> {
+        self.0.set_len(len)?;
+        // One that was not opened to append goes on where it stood.
+        std::io::Seek::seek(&mut self.0, std::io::SeekFrom::Start(len)).map(drop)
+    }
+
     fn syncer(&self) -> Result<Box<dyn Syncer>> {
         Ok(Box::new(DiskFile(self.0.try_clone()?)))
     }

@@ -1,5 +1,6 @@
 //! The embeddable server: sockets, workers, dispatch, configuration, metrics.
 
+pub mod aof;
 pub mod apply;
 pub mod client;
 pub mod config;
@@ -19,6 +20,7 @@ mod ops;
 pub mod process;
 pub mod pubsub;
 pub mod raft;
+pub mod refusal;
 mod server;
 pub mod shared;
 pub mod slowlog;

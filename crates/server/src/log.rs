@@ -4,7 +4,7 @@
 //! leave sets `holds_replies`; replies then wait until `release` has passed their offset.
 
 use crate::client::Client;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use redoubt_store::Effects;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -27,6 +27,29 @@ struct Inner {
     /// Database the last frame was for.
     db: Option<usize>,
     scratch: Vec<u8>,
+}
+
+impl Inner {
+    /// Appends commands that need SELECT, MULTI and EXEC around them. Returns how many bytes that makes.
+    fn compose_and_append(&mut self, start: u64, effects: &Effects) -> usize {
+        self.scratch.clear();
+        let several = effects.len() > 1;
+        for (index, (db, command)) in effects.frames().enumerate() {
+            if self.db != Some(db) {
+                frame(&mut self.scratch, &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()]);
+                self.db = Some(db);
+            }
+            if several && index == 0 {
+                frame(&mut self.scratch, &[b"MULTI"]);
+            }
+            self.scratch.extend_from_slice(command);
+        }
+        if several {
+            frame(&mut self.scratch, &[b"EXEC"]);
+        }
+        self.attached.iter().for_each(|attached| attached.consumer.append(start, &self.scratch));
+        self.scratch.len()
+    }
 }
 
 /// See the module's text.
@@ -73,11 +96,33 @@ impl Log {
         let mut inner = self.inner.lock();
         inner.attached.retain(|attached| !Arc::ptr_eq(&attached.consumer, consumer));
         self.active.store(!inner.attached.is_empty(), Release);
-        if !inner.attached.iter().any(|attached| attached.holds) {
-            self.holds.store(false, Release);
-            drop(inner);
+        self.hold_as_needed(inner);
+    }
+
+    /// Changes whether replies wait for a consumer. Those that only it held are let go; from what is appended from now
+    /// on others wait.
+    pub fn set_holds(&self, consumer: &Arc<dyn Consumer>, holds: bool) {
+        let mut inner = self.inner.lock();
+        let attached = inner.attached.iter_mut().filter(|attached| Arc::ptr_eq(&attached.consumer, consumer));
+        attached.for_each(|attached| attached.holds = holds);
+        self.hold_as_needed(inner);
+    }
+
+    fn hold_as_needed(&self, inner: MutexGuard<'_, Inner>) {
+        let holds = inner.attached.iter().any(|attached| attached.holds);
+        if holds && !self.holds.load(Acquire) {
+            self.released.store(self.end.load(Acquire), Release);
+        }
+        self.holds.store(holds, Release);
+        drop(inner);
+        if !holds {
             self.release(self.end());
         }
+    }
+
+    /// Has the next frame begin with SELECT, as it must where somebody begins to read.
+    pub fn reselect(&self) {
+        self.inner.lock().db = None;
     }
 
     /// Appends the effects of one commit, wrapped in MULTI/EXEC when there are several. Returns the offset after them.
@@ -85,26 +130,16 @@ impl Log {
     pub fn append(&self, effects: &Effects) -> u64 {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
-        inner.scratch.clear();
-        let several = effects.len() > 1;
-        for (index, (db, words)) in effects.iter().enumerate() {
-            if inner.db != Some(db) {
-                frame(&mut inner.scratch, &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()]);
-                inner.db = Some(db);
-            }
-            if several && index == 0 {
-                frame(&mut inner.scratch, &[b"MULTI"]);
-            }
-            frame(&mut inner.scratch, &words);
-        }
-        if several {
-            frame(&mut inner.scratch, &[b"EXEC"]);
-        }
         let start = self.end.load(Acquire);
-        for attached in &inner.attached {
-            attached.consumer.append(start, &inner.scratch);
-        }
-        let end = start + inner.scratch.len() as u64;
+        let mut commands = effects.frames();
+        let len = match (effects.len(), commands.next()) {
+            (1, Some((db, frame))) if inner.db == Some(db) => {
+                inner.attached.iter().for_each(|attached| attached.consumer.append(start, frame));
+                frame.len()
+            }
+            _ => inner.compose_and_append(start, effects),
+        };
+        let end = start + len as u64;
         self.end.store(end, Release);
         end
     }

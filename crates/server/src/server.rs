@@ -5,6 +5,8 @@ use crate::cron;
 use crate::net::listener::{self, Listeners, Reopen};
 use crate::shared::Shared;
 use crate::worker::{self, Worker};
+use redoubt_persistence::aof::Directory;
+use redoubt_persistence::disk::Folder;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +21,9 @@ pub enum StartError {
     /// A socket could not be opened; the text names it.
     #[error("{0}")]
     Listen(std::io::Error),
+    /// The append-only file cannot be read or written.
+    #[error("Can't open the append-only file: {0}")]
+    AppendOnly(String),
     /// A thread or its runtime could not be made.
     #[error("could not start a thread: {0}")]
     Thread(std::io::Error),
@@ -28,12 +33,19 @@ pub enum StartError {
 #[derive(Default)]
 pub struct Builder {
     config: Config,
+    disk: Option<Arc<dyn Folder>>,
 }
 
 impl Builder {
     /// Uses this configuration instead of the defaults.
     pub fn config(mut self, config: Config) -> Builder {
         self.config = config;
+        self
+    }
+
+    /// Keeps files there instead of in the folder `dir` of the file system. For tests of what disks do.
+    pub fn disk(mut self, disk: Arc<dyn Folder>) -> Builder {
+        self.disk = Some(disk);
         self
     }
 
@@ -48,6 +60,7 @@ impl Builder {
         let (garbage, to_drop) = std::sync::mpsc::channel();
         let shared = Arc::new(Shared::new(self.config, garbage, values.io_threads));
         shared.publish(&shared.config.read());
+        self.disk.into_iter().for_each(|disk| shared.use_disk(disk));
         shared.memory.recalibrate();
         shared.port.store(addresses.first().map_or(0, |address| usize::from(address.port())), Relaxed);
         let workers = (0..values.io_threads)
@@ -60,12 +73,26 @@ impl Builder {
             .spawn(move || to_drop.into_iter().for_each(|garbage| lazy_freed.free(garbage)))
             .map_err(|error| abandon(&shared, error))?;
         drop(lazy_free);
+        if values.appendonly {
+            open_append_only(&shared, &values).inspect_err(|_| shared.request_stop())?;
+        }
         let control = start_control(Arc::clone(&shared), workers, listeners)
             .map_err(|error| abandon(&shared, error))?;
         shared.memory.recalibrate();
         shared.memory.mark_startup();
         Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
     }
+}
+
+/// Begins the append-only file. What an earlier process has left is not loaded yet, so it is not written over either.
+fn open_append_only(shared: &Arc<Shared>, values: &Values) -> Result<(), StartError> {
+    let failed = |error: String| StartError::AppendOnly(error);
+    let directory = Directory::open(shared.folder(), &values.appendfilename, &values.appenddirname)
+        .map_err(|error| failed(error.to_string()))?;
+    if !directory.is_empty() {
+        return Err(failed(format!("{} holds data, which cannot be loaded yet", directory.folder_name())));
+    }
+    crate::aof::start(shared, directory).map_err(|error| failed(error.to_string()))
 }
 
 fn abandon(shared: &Shared, error: std::io::Error) -> StartError {
@@ -161,12 +188,15 @@ fn start_control(
     let (reopen, requests) = unbounded_channel();
     *shared.reopen.lock() = Some(reopen);
     let cron = cron::start(Arc::clone(&shared))?;
+    let files = Arc::clone(&shared);
     std::thread::Builder::new().name("control".into()).spawn(move || {
         let threads = runtime.block_on(control(shared, workers, listeners, requests));
         for worker in threads.into_iter().flatten() {
             let _ = worker.thread.join();
         }
         let _ = cron.join();
+        // Nothing is committed any more.
+        files.aof.stop(&files);
     })
 }
 

@@ -6,9 +6,10 @@ use crate::log::Log;
 use crate::memory::Memory;
 use dashmap::DashMap;
 use parking_lot::{Mutex, RwLock};
+use redoubt_persistence::disk::Folder;
 use redoubt_store::{EvictionPolicy, Garbage, Keyspace};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// CLIENT PAUSE as it stands.
@@ -67,6 +68,12 @@ pub struct Shared {
     pub generation: AtomicU64,
     /// Effects in commit order.
     pub log: Log,
+    /// Where files go, if not to the file system.
+    disk: OnceLock<Arc<dyn Folder>>,
+    /// Effects on the disk.
+    pub aof: crate::aof::Aof,
+    /// Why writes are refused, if they are.
+    pub refusal: crate::refusal::Refusal,
     /// Connections by id.
     pub clients: DashMap<u64, Arc<Client>>,
     /// Number of connections, those being set up included.
@@ -129,6 +136,9 @@ impl Shared {
             config: RwLock::new(config),
             generation: AtomicU64::new(1),
             log: Log::default(),
+            disk: OnceLock::new(),
+            aof: crate::aof::Aof::default(),
+            refusal: crate::refusal::Refusal::default(),
             clients: DashMap::new(),
             connected: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),
@@ -164,8 +174,22 @@ impl Shared {
         self.keyspace.set_events(crate::pubsub::Hub::event_classes(&values));
         self.hub.configure(&values);
         self.memory.limit.store(values.maxmemory, Relaxed);
+        self.aof.configure(self, &values);
         *self.values.write() = Arc::new(values);
         self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// The folder that snapshots and the append-only file's folder are in: `dir`.
+    pub fn folder(&self) -> Arc<dyn Folder> {
+        match self.disk.get() {
+            Some(disk) => Arc::clone(disk),
+            None => Arc::new(crate::disk::DiskFolder::new(&self.values().dir)),
+        }
+    }
+
+    /// Has files go to another disk than the file system. Before anything uses it.
+    pub(crate) fn use_disk(&self, disk: Arc<dyn Folder>) {
+        let _ = self.disk.set(disk);
     }
 
     /// Closes a connection from outside. It is in no list from now on, although its own task has yet to see that.

@@ -1,11 +1,14 @@
-//! What a transaction leaves in the replication log: deterministic commands, in order, in one flat buffer.
+//! What a transaction leaves in the replication log: deterministic commands, in order, as they will stand there.
 
-/// Commands as length-prefixed words. Empty and free of cost while nobody listens.
+use smallvec::SmallVec;
+
+/// Commands as RESP arrays, one after the other in one buffer. Empty and free of cost while nobody listens.
 #[derive(Debug, Default)]
 pub struct Effects {
     enabled: bool,
-    count: usize,
-    bytes: Vec<u8>,
+    /// Database of each command and where it ends.
+    commands: SmallVec<[(usize, usize); 4]>,
+    frames: Vec<u8>,
 }
 
 impl Effects {
@@ -16,19 +19,20 @@ impl Effects {
     }
 
     /// Starts or stops recording.
+    #[inline]
     pub fn enable(&mut self, on: bool) {
         self.enabled = on;
     }
 
     /// Number of recorded commands.
     pub fn len(&self) -> usize {
-        self.count
+        self.commands.len()
     }
 
     /// Whether nothing is recorded.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.commands.is_empty()
     }
 
     /// Records a command on a database.
@@ -36,46 +40,88 @@ impl Effects {
         if !self.enabled {
             return;
         }
-        self.count += 1;
-        self.number(db);
-        self.number(words.len());
+        let bytes: usize = words.iter().map(|word| word.len()).sum();
+        // The count lines of words that are not long, and the line ends.
+        self.frames.reserve(bytes + 8 * words.len() + 16);
+        count(&mut self.frames, b'*', words.len());
         for word in words {
-            self.number(word.len());
-            self.bytes.extend_from_slice(word);
+            count(&mut self.frames, b'$', word.len());
+            self.frames.extend_from_slice(word);
+            self.frames.extend_from_slice(b"\r\n");
         }
+        self.commands.push((db, self.frames.len()));
     }
 
     /// Forgets everything, keeping the memory.
     pub fn clear(&mut self) {
-        self.count = 0;
-        self.bytes.clear();
+        self.commands.clear();
+        self.frames.clear();
+    }
+
+    /// Database and frame of each command, in order.
+    pub fn frames(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let mut from = 0;
+        self.commands.iter().map(move |(db, end)| {
+            let frame = &self.frames[from..*end];
+            from = *end;
+            (*db, frame)
+        })
     }
 
     /// Database and words of each command, in order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Vec<&[u8]>)> {
-        let mut at = 0;
-        (0..self.count).map(move |_| {
-            let db = self.read(&mut at);
-            let words = self.read(&mut at);
-            let words = (0..words)
-                .map(|_| {
-                    let len = self.read(&mut at);
-                    at += len;
-                    &self.bytes[at - len..at]
-                })
-                .collect();
-            (db, words)
+        self.frames().map(|(db, frame)| {
+            let mut rest = frame;
+            let count = number(&mut rest);
+            let word = |_| {
+                let len = number(&mut rest);
+                let word = &rest[..len];
+                rest = &rest[len + 2..];
+                word
+            };
+            (db, (0..count).map(word).collect())
         })
     }
+}
 
-    fn number(&mut self, value: usize) {
-        self.bytes.extend_from_slice(&(value as u32).to_le_bytes());
+/// Appends `*12\r\n` or `$12\r\n`.
+fn count(out: &mut Vec<u8>, mark: u8, number: usize) {
+    if number < 10 {
+        out.extend_from_slice(&[mark, b'0' + number as u8, b'\r', b'\n']);
+        return;
     }
+    out.push(mark);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
 
-    fn read(&self, at: &mut usize) -> usize {
-        let mut word = [0; 4];
-        word.copy_from_slice(&self.bytes[*at..*at + 4]);
-        *at += 4;
-        u32::from_le_bytes(word) as usize
+/// Takes such a line off the front.
+fn number(rest: &mut &[u8]) -> usize {
+    let end = rest.iter().position(|byte| *byte == b'\r').expect("written by `count`");
+    let number = rest[1..end].iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+    *rest = &rest[end + 2..];
+    number
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_frames_and_words() {
+        let mut effects = Effects::default();
+        effects.push(0, &[b"GET"]);
+        assert!(effects.is_empty());
+        effects.enable(true);
+        let long = [b'x'; 1234];
+        effects.push(3, &[b"SET", b"k", b""]);
+        effects.push(0, &[b"DEL", &long]);
+        let words: Vec<_> = effects.iter().collect();
+        assert_eq!(words, [(3, vec![&b"SET"[..], b"k", b""]), (0, vec![b"DEL", &long])]);
+        let (db, frame) = effects.frames().next().expect("two");
+        assert_eq!((db, frame), (3, &b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$0\r\n\r\n"[..]));
+        assert_eq!((effects.len(), effects.frames().count()), (2, 2));
+        effects.clear();
+        assert!(effects.is_empty() && effects.iter().next().is_none());
     }
 }

@@ -283,6 +283,16 @@ impl State {
         Ok(room)
     }
 
+    fn truncate(&mut self, inode: usize, len: u64) -> Result<()> {
+        let outcome = self.step(Operation::Truncate);
+        if outcome.as_ref().map_or_else(|(_, happened)| *happened, |()| true) {
+            let inode = &mut self.inodes[inode];
+            inode.bytes.resize(len as usize, 0);
+            inode.doomed_from = inode.doomed_from.filter(|from| (*from as u64) < len);
+        }
+        outcome.map_err(|(error, _)| error)
+    }
+
     fn sync(&mut self, inode: usize) -> Result<()> {
         match self.step(Operation::Sync) {
             Ok(()) => self.inodes[inode].sync(),
@@ -377,13 +387,7 @@ impl Folder for At {
     fn truncate(&self, name: &str, len: u64) -> Result<()> {
         let mut state = self.disk.0.lock();
         let inode = state.file(self.folder, name)?;
-        let outcome = state.step(Operation::Truncate);
-        if outcome.as_ref().map_or_else(|(_, happened)| *happened, |()| true) {
-            let inode = &mut state.inodes[inode];
-            inode.bytes.resize(len as usize, 0);
-            inode.doomed_from = inode.doomed_from.filter(|from| (*from as u64) < len);
-        }
-        outcome.map_err(|(error, _)| error)
+        state.truncate(inode, len)
     }
 
     fn len(&self, name: &str) -> Result<u64> {
@@ -454,6 +458,10 @@ impl Write for Open {
 impl File for Open {
     fn sync(&mut self) -> Result<()> {
         self.disk.0.lock().sync(self.inode)
+    }
+
+    fn truncate(&mut self, len: u64) -> Result<()> {
+        self.disk.0.lock().truncate(self.inode, len)
     }
 
     fn syncer(&self) -> io::Result<Box<dyn Syncer>> {

@@ -19,6 +19,12 @@ pub trait File: Write + Send {
     /// succeeds.
     fn sync(&mut self) -> Result<()>;
 
+    /// Cuts it to its first `len` bytes; what is written next follows those.
+    ///
+    /// # Errors
+    /// The system's.
+    fn truncate(&mut self, len: u64) -> Result<()>;
+
     /// A second handle, for a thread that syncs while this one writes.
     ///
     /// # Errors

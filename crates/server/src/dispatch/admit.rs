@@ -43,6 +43,9 @@ impl Session {
         if self.shared.memory.limit.load(Relaxed) != 0 {
             self.admit_memory(ctx, command, scope)?;
         }
+        if self.shared.refusal.is_on() {
+            self.admit_while_refusing(command)?;
+        }
         if self.restricted {
             self.admit_restricted(command)?;
         }
@@ -60,6 +63,21 @@ impl Session {
             Some(_) if command.spec.flags.has(Flags::NO_MULTI) => Err(NO_MULTI),
             Some(_) if !controls_transaction(command, args) => Ok(Admission::Queue),
             _ => Ok(Admission::Run),
+        }
+    }
+
+    /// While the disk does not take what is written: no writes. PING is refused too, as in Redis, for whoever asks by it
+    /// whether all is well.
+    #[cold]
+    fn admit_while_refusing(&self, command: &Command) -> Result<(), CommandError> {
+        let writes = match command.spec.run {
+            Run::Server(ServerOp::Exec) => self.multi.as_ref().is_some_and(|multi| multi.writes),
+            Run::Server(ServerOp::Ping) => true,
+            _ => command.spec.flags.has(Flags::WRITE),
+        };
+        match self.shared.refusal.error() {
+            Some(error) if writes => Err(error),
+            _ => Ok(()),
         }
     }
 

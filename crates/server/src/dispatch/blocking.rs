@@ -184,6 +184,7 @@ impl Session {
             all.extend(needed);
             txn.release();
             txn.acquire(all);
+            self.record(txn);
         }
     }
 
@@ -281,6 +282,7 @@ impl Session {
         self.prepare(&mut ctx.txn, &values);
         ctx.txn.set_db(call.db);
         ctx.txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
+        self.record(&mut ctx.txn);
         act(self, &mut ctx, &mut Scope::new(&values, index, &clock, output));
         ctx.txn.release();
         self.settle(&mut ctx.txn, index, crate::shared::unix_ms(), 0);

@@ -11,10 +11,12 @@ impl Session {
             self.hand_on(ctx, scope);
         }
         let txn = &ctx.txn;
-        if !(txn.effects.is_empty() && txn.signalled.is_empty() && txn.events.is_empty()) {
+        let changed = !(txn.effects.is_empty() && txn.signalled.is_empty() && txn.events.is_empty());
+        if changed {
             self.commit_changes(ctx);
         }
-        if self.shared.log.holds_replies() {
+        // While the disk refuses, reads go on from memory, and tell of writes that are not safe yet.
+        if self.shared.log.holds_replies() && (changed || !self.shared.refusal.append_fails()) {
             self.hold_reply(ctx, scope, position);
         }
     }

@@ -285,12 +285,14 @@ impl Session {
             if !txn.holds_only(partition) {
                 txn.release();
                 txn.acquire_one(partition);
+                self.record(txn);
             }
             return;
         }
         txn.release();
         if !command.spec.flags.has(internal::WALKS) {
             txn.acquire(self.partitions_of(command, args));
+            self.record(txn);
         }
     }
 

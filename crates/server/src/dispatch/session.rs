@@ -118,12 +118,19 @@ impl Session {
         txn.clock.log_factor = values.lfu_log_factor;
         txn.clock.decay_minutes = values.lfu_decay_time;
         txn.clock.touch = !self.client.has(flag::NO_TOUCH);
-        txn.effects.enable(self.applies.is_none() && self.shared.log.is_active());
+        self.record(txn);
         txn.lazy = values.lazy();
         txn.keep_expired = self.shared.pause.is_on();
         if self.applies.is_some() {
             txn.judge_nothing();
         }
+    }
+
+    /// Has effects recorded if somebody listens. Whoever begins to listen does so while all partitions are held, so this
+    /// is looked at anew after they were acquired.
+    #[inline]
+    pub(crate) fn record(&self, txn: &mut Txn<'_>) {
+        txn.effects.enable(self.applies.is_none() && self.shared.log.is_active());
     }
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background

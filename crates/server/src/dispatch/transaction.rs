@@ -114,6 +114,7 @@ impl Session {
         let position = scope.output.buffer.len();
         let partitions = self.partitions_of_queue(&multi);
         ctx.txn.acquire(partitions);
+        self.record(&mut ctx.txn);
         // Looking at the WATCHed keys expires those that are due, which marks them like any change.
         let changed = self.watched_changed(&mut ctx.txn);
         self.release_watches(&mut ctx.txn);
@@ -211,6 +212,7 @@ impl Session {
             }
             let key = ctx.txn.key(bytes);
             ctx.txn.acquire_one(self.shared.keyspace.partition_of(key.slot));
+            self.record(&mut ctx.txn);
             ctx.txn.watch(&key, &self.watched.mark);
             self.publish(ctx);
             ctx.txn.release();

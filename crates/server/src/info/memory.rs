@@ -35,7 +35,8 @@ pub(super) fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.same(&["mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers"], 0);
     page.field("mem_clients_slaves", 0);
     page.field("mem_clients_normal", clients);
-    page.same(&["mem_cluster_links", "mem_aof_buffer"], 0);
+    page.field("mem_cluster_links", 0);
+    page.field("mem_aof_buffer", facts.shared.aof.waiting_bytes());
     page.field("mem_allocator", format_args!("jemalloc-{}", allocator.version));
     page.field("active_defrag_running", 0);
     let lazy = &facts.shared.lazy_freed;

@@ -77,12 +77,40 @@ pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
     page.same(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
     page.same(&["rdb_saves", "rdb_last_cow_size"], 0);
     page.same(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
-    page.same(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0);
-    page.same(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
-    page.field("aof_last_bgrewrite_status", "ok");
-    page.same(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
-    page.field("aof_last_write_status", "ok");
-    page.same(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
+    append_only(facts, page);
+    page.same(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
+    append_only_sizes(facts, page);
+}
+
+fn append_only(facts: &Facts<'_>, page: &mut Page) {
+    let aof = &facts.shared.aof;
+    let state = aof.figures.state();
+    page.field("aof_enabled", u8::from(aof.is_on()));
+    page.field("aof_rewrite_in_progress", u8::from(state.rewrite_seconds >= 0));
+    page.field("aof_rewrite_scheduled", u8::from(aof.is_rewrite_scheduled()));
+    page.field("aof_last_rewrite_time_sec", state.last_rewrite_seconds);
+    page.field("aof_current_rewrite_time_sec", state.rewrite_seconds);
+    page.field("aof_last_bgrewrite_status", if state.last_rewrite_failed { "err" } else { "ok" });
+    page.field("aof_rewrites", state.rewrites);
+    page.field("aof_rewrites_consecutive_failures", state.failures);
+    page.field("aof_last_write_status", if facts.shared.refusal.append_fails() { "err" } else { "ok" });
+    // Nothing is copied on write.
+    page.field("aof_last_cow_size", 0);
+}
+
+/// Printed only while there is such a file, as in Redis.
+fn append_only_sizes(facts: &Facts<'_>, page: &mut Page) {
+    let aof = &facts.shared.aof;
+    if !aof.is_on() {
+        return;
+    }
+    let state = aof.figures.state();
+    page.field("aof_current_size", state.bytes);
+    page.field("aof_base_size", state.base_bytes);
+    page.field("aof_pending_rewrite", 0);
+    page.field("aof_buffer_length", aof.waiting_bytes());
+    page.field("aof_pending_bio_fsync", u8::from(state.syncing));
+    page.field("aof_delayed_fsync", state.delayed_syncs);
 }
 
 pub(super) fn replication(facts: &Facts<'_>, page: &mut Page) {

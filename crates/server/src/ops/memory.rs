@@ -17,6 +17,8 @@ struct Figures {
     clients: u64,
     rss: u64,
     keys: u64,
+    /// What waits for the append-only file.
+    append_only: u64,
     allocator: Allocator,
 }
 
@@ -61,6 +63,7 @@ impl Session {
             clients: self.shared.clients.iter().map(|client| client.memory_bytes() as u64).sum(),
             rss: resident_bytes(),
             keys: keys.iter().map(|count| count.keys as u64).sum(),
+            append_only: self.shared.aof.waiting_bytes(),
             allocator: Allocator::read(),
         }
     }
@@ -86,7 +89,7 @@ fn write_stats(figures: &Figures, reply: &mut Reply<'_>) {
         ("clients.slaves", 0),
         ("clients.normal", figures.clients),
         ("cluster.links", 0),
-        ("aof.buffer", 0),
+        ("aof.buffer", figures.append_only),
         ("lua.caches", 0),
         ("functions.caches", 0),
         ("overhead.total", figures.overhead()),

@@ -1,0 +1,134 @@
+//! The append-only file: every change, in the log's order, on the disk.
+//!
+//! A commit copies its bytes into a queue (`queue`); one thread writes and syncs (`writer`). With `appendfsync always`
+//! replies wait in the log until their bytes are safe; one sync serves everything that has gathered. A rewrite is a cut
+//! of the keyspace, written as the next base file, while the next incremental file begins at the cut's offset
+//! (`rewrite`).
+
+mod figures;
+mod queue;
+#[allow(dead_code, reason = "who begins rewrites comes with the server's cuts")]
+mod rewrite;
+mod start;
+mod writer;
+
+pub use figures::Figures;
+pub use start::start;
+
+use crate::config::Values;
+use crate::log::Consumer;
+use crate::shared::Shared;
+use parking_lot::Mutex;
+use queue::Queue;
+use redoubt_persistence::aof::Directory;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::thread::JoinHandle;
+
+/// `appendfsync`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Replies wait until their writes are safe.
+    Always,
+    /// A sync each second.
+    Everysec,
+    /// When the operating system likes.
+    No,
+}
+
+impl Policy {
+    fn of(values: &Values) -> Policy {
+        match values.appendfsync {
+            "always" => Policy::Always,
+            "no" => Policy::No,
+            _ => Policy::Everysec,
+        }
+    }
+}
+
+/// The file that is written.
+struct Running {
+    queue: Arc<Queue>,
+    consumer: Arc<dyn Consumer>,
+    writer: JoinHandle<()>,
+    #[allow(dead_code, reason = "for rewrites")]
+    directory: Arc<Mutex<Directory>>,
+}
+
+/// The state of the append-only file, part of `Shared`.
+#[derive(Default)]
+pub struct Aof {
+    running: Mutex<Option<Running>>,
+    policy: AtomicU8,
+    spare_sync_on_rewrite: AtomicBool,
+    /// A rewrite is to begin when it can.
+    scheduled: AtomicBool,
+    /// For INFO.
+    pub figures: Figures,
+}
+
+impl Aof {
+    /// `appendfsync` as it is now.
+    pub fn policy(&self) -> Policy {
+        [Policy::Always, Policy::Everysec, Policy::No][usize::from(self.policy.load(Relaxed))]
+    }
+
+    /// Whether changes are written to a file.
+    pub fn is_on(&self) -> bool {
+        self.running.lock().is_some()
+    }
+
+    /// Bytes that are not in the file yet.
+    pub fn waiting_bytes(&self) -> u64 {
+        let queued = self.running.lock().as_ref().map_or(0, |running| running.queue.len());
+        queued as u64 + self.figures.pending_bytes.load(Relaxed)
+    }
+
+    /// Whether a rewrite waits for something else to end.
+    pub fn is_rewrite_scheduled(&self) -> bool {
+        self.scheduled.load(Relaxed)
+    }
+
+    /// Has a rewrite begin when it can.
+    pub(crate) fn schedule_rewrite(&self) {
+        self.scheduled.store(true, Relaxed);
+    }
+
+    /// Whether syncs are left out because a rewrite keeps the disk busy (`no-appendfsync-on-rewrite`).
+    fn spares_sync(&self) -> bool {
+        self.spare_sync_on_rewrite.load(Relaxed) && self.figures.is_rewriting()
+    }
+
+    /// Takes over changed settings.
+    pub(crate) fn configure(&self, shared: &Shared, values: &Values) {
+        let policy = Policy::of(values);
+        self.policy.store(policy as u8, Relaxed);
+        self.spare_sync_on_rewrite.store(values.no_appendfsync_on_rewrite, Relaxed);
+        if let Some(running) = &*self.running.lock() {
+            running.queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
+            shared.log.set_holds(&running.consumer, policy == Policy::Always);
+            running.queue.nudge();
+        }
+    }
+
+    /// Ends the writing: what was committed is written and synced when this returns, if the disk takes it.
+    pub(crate) fn stop(&self, shared: &Shared) {
+        let Some(running) = self.running.lock().take() else { return };
+        shared.log.detach(&running.consumer);
+        running.queue.close();
+        // A panic in it has been logged.
+        let _ = running.writer.join();
+    }
+}
+
+/// Removes the files that the last rewrites have replaced. What cannot be removed now is tried again after the next one.
+fn remove_history(directory: &mut Directory) {
+    match directory.remove_history() {
+        Ok(names) => {
+            for name in names {
+                tracing::info!("Removed the history file {name}");
+            }
+        }
+        Err(error) => tracing::warn!("history files of the append-only file could not be removed: {error}"),
+    }
+}

@@ -1,0 +1,146 @@
+//! What the log hands to the append-only file, until the writer takes it. A commit only copies its bytes in here.
+//!
+//! It has no limit: whoever commits holds partitions and must not wait for a disk. If the disk is too slow,
+//! `aof_buffer_length` of INFO shows what has gathered.
+
+use crate::aof::rewrite::Ticket;
+use crate::log::Consumer;
+use crate::shared::unix_ms;
+use parking_lot::{Condvar, Mutex};
+use redoubt_persistence::aof::annotate_time;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+/// Whole commands, to be written in one go.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) bytes: Vec<u8>,
+    /// Offset of the log after them.
+    pub(super) end: u64,
+    /// What comes after them belongs to the next file.
+    pub(super) then: Option<Arc<Ticket>>,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.then.is_none()
+    }
+}
+
+#[derive(Default)]
+struct Inner {
+    current: Batch,
+    /// Batches before it that end a file.
+    sealed: VecDeque<Batch>,
+    closed: bool,
+    nudged: bool,
+    /// Second of the last annotation.
+    annotated: i64,
+}
+
+/// See the module's text.
+#[derive(Default)]
+pub(super) struct Queue {
+    inner: Mutex<Inner>,
+    filled: Condvar,
+    /// `aof-timestamp-enabled`.
+    pub(super) timestamps: AtomicBool,
+}
+
+impl Consumer for Queue {
+    fn append(&self, offset: u64, frames: &[u8]) {
+        let mut inner = self.inner.lock();
+        if self.timestamps.load(Relaxed) {
+            inner.annotate();
+        }
+        inner.current.bytes.extend_from_slice(frames);
+        inner.current.end = offset + frames.len() as u64;
+        // Costs nothing unless the writer waits.
+        self.filled.notify_one();
+    }
+}
+
+impl Inner {
+    /// Says from when the next command is, where a new second has begun.
+    #[cold]
+    fn annotate(&mut self) {
+        let second = unix_ms() / 1000;
+        if second != self.annotated {
+            self.annotated = second;
+            annotate_time(&mut self.current.bytes, second);
+        }
+    }
+}
+
+impl Queue {
+    #[allow(dead_code, reason = "for rewrites")]
+    /// What is appended from now on belongs to the next file. Called where nothing can be appended: all partitions are
+    /// held.
+    pub(super) fn seal(&self, end: u64, ticket: Arc<Ticket>) {
+        let mut inner = self.inner.lock();
+        let mut batch = std::mem::take(&mut inner.current);
+        batch.end = end;
+        batch.then = Some(ticket);
+        inner.sealed.push_back(batch);
+        inner.annotated = 0;
+        self.filled.notify_one();
+    }
+
+    /// Nothing will be appended any more.
+    pub(super) fn close(&self) {
+        self.inner.lock().closed = true;
+        self.filled.notify_one();
+    }
+
+    /// Has the writer look at what it should do: the policy has changed.
+    pub(super) fn nudge(&self) {
+        self.inner.lock().nudged = true;
+        self.filled.notify_one();
+    }
+
+    /// Whether it was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// Waits until there is something to write, or it is closed or nudged, or `until` has come.
+    pub(super) fn wait(&self, until: Option<Instant>) {
+        let mut inner = self.inner.lock();
+        while inner.current.is_empty() && inner.sealed.is_empty() && !inner.closed && !inner.nudged {
+            match until {
+                None => self.filled.wait(&mut inner),
+                Some(until) if self.filled.wait_until(&mut inner, until).timed_out() => break,
+                Some(_) => {}
+            }
+        }
+        inner.nudged = false;
+    }
+
+    /// Waits until `until`, or until it is closed.
+    pub(super) fn pause(&self, until: Instant) {
+        let mut inner = self.inner.lock();
+        while !inner.closed && !self.filled.wait_until(&mut inner, until).timed_out() {}
+    }
+
+    /// Takes what there is; `spare` is emptied and used for what comes.
+    pub(super) fn take(&self, mut spare: Vec<u8>) -> Option<Batch> {
+        let mut inner = self.inner.lock();
+        if let Some(batch) = inner.sealed.pop_front() {
+            return Some(batch);
+        }
+        if inner.current.is_empty() {
+            return None;
+        }
+        spare.clear();
+        let next = Batch { bytes: spare, ..Batch::default() };
+        Some(std::mem::replace(&mut inner.current, next))
+    }
+
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> usize {
+        let inner = self.inner.lock();
+        inner.current.bytes.len() + inner.sealed.iter().map(|batch| batch.bytes.len()).sum::<usize>()
+    }
+}

@@ -1,0 +1,69 @@
+//! Rewriting: a new base file from a cut, and an incremental file that begins exactly there.
+
+use parking_lot::{Condvar, Mutex};
+use redoubt_persistence::disk::File;
+use std::io;
+use std::time::Duration;
+
+#[derive(Debug)]
+enum Stage {
+    Waiting,
+    /// The next file is begun.
+    Done,
+    Failed(String),
+    /// Nobody wants it any more.
+    Dropped,
+}
+
+/// Asks the writer to go on in the next file after what was appended before the cut.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    stage: Mutex<Stage>,
+    changed: Condvar,
+}
+
+impl Ticket {
+    pub(super) fn new() -> Ticket {
+        Ticket { stage: Mutex::new(Stage::Waiting), changed: Condvar::new() }
+    }
+
+    /// The writer has come to the place: begins the file, unless nobody wants it any more.
+    pub(super) fn settle(&self, begin: impl FnOnce() -> io::Result<Box<dyn File>>) -> Option<Box<dyn File>> {
+        let mut stage = self.stage.lock();
+        if !matches!(*stage, Stage::Waiting) {
+            return None;
+        }
+        let begun = begin();
+        *stage = match &begun {
+            Ok(_) => Stage::Done,
+            Err(error) => Stage::Failed(crate::config::os_reason(error)),
+        };
+        self.changed.notify_all();
+        begun.ok()
+    }
+
+    /// Takes it back. False if the next file is begun.
+    pub(super) fn drop_it(&self) -> bool {
+        let mut stage = self.stage.lock();
+        if matches!(*stage, Stage::Waiting) {
+            *stage = Stage::Dropped;
+            self.changed.notify_all();
+        }
+        !matches!(*stage, Stage::Done)
+    }
+
+    /// Waits for the writer. If it does not come because `hopeless` says so, the ticket is taken back.
+    pub(super) fn wait(&self, hopeless: impl Fn() -> bool) -> Result<(), String> {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let mut stage = self.stage.lock();
+        loop {
+            match &*stage {
+                Stage::Done => return Ok(()),
+                Stage::Failed(reason) => return Err(reason.clone()),
+                Stage::Dropped => return Err("the append-only file cannot be written".into()),
+                Stage::Waiting if hopeless() => *stage = Stage::Dropped,
+                Stage::Waiting => drop(self.changed.wait_for(&mut stage, LOOK_EVERY)),
+            }
+        }
+    }
+}
