@@ -5,7 +5,7 @@ mod common;
 use common::{all, describe, file, hash, info, keys, limits, list, set, stream, zset};
 use proptest::prelude::*;
 use redoubt_persistence::ErrorKind;
-use redoubt_persistence::rdb::{Options, Reader, Record, dump, restore};
+use redoubt_persistence::rdb::{Options, Reader, Record, Trailer, Writer, dump, restore, write_select};
 use redoubt_store::Value;
 
 fn options() -> impl Iterator<Item = Options> {
@@ -149,5 +149,28 @@ proptest! {
             let value = as_stored.as_ref().unwrap_or(value);
             prop_assert_eq!(describe(record.value.as_ref()), describe(value.as_ref()));
         }
+    }
+}
+
+#[test]
+fn a_file_is_joined_from_parts() {
+    let values = all();
+    for options in options() {
+        let mut file = Vec::new();
+        let mut head = Writer::beginning(options).expect("begins");
+        head.aux(b"ctime", b"1").expect("aux");
+        head.take_into(&mut file);
+        let mut writer = Writer::records(options).expect("begins");
+        for (at, (key, value)) in values.iter().enumerate() {
+            write_select(&mut file, at as u64);
+            writer.key(key.as_bytes(), value.as_ref(), info(at)).expect("key");
+            writer.take_into(&mut file);
+        }
+        let mut trailer = Trailer::new(options.checksum);
+        file.chunks(1000).for_each(|part| trailer.part(part));
+        file.extend(trailer.end());
+        let read = keys(&file);
+        assert_eq!(read.len(), values.len());
+        assert!(read.iter().enumerate().all(|(at, record)| record.db == at as u64));
     }
 }

@@ -24,6 +24,7 @@ pub mod refusal;
 mod server;
 pub mod shared;
 pub mod slowlog;
+pub mod snapshot;
 pub mod stats;
 pub mod version;
 mod worker;

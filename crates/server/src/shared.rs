@@ -92,6 +92,8 @@ pub struct Shared {
     pub average_ttl: Box<[AtomicI64]>,
     /// Operations and bytes per second of the last moments.
     pub rates: crate::info::Rates,
+    /// Snapshots of the data.
+    pub snapshots: crate::snapshot::Snapshots,
     /// Statistics.
     pub stats: crate::stats::Stats,
     /// SLOWLOG.
@@ -149,6 +151,7 @@ impl Shared {
             lazy_freed: Arc::default(),
             average_ttl: (0..databases).map(|_| AtomicI64::new(0)).collect(),
             rates: crate::info::Rates::default(),
+            snapshots: crate::snapshot::Snapshots::default(),
             stats: crate::stats::Stats::new(workers),
             slowlog: crate::slowlog::SlowLog::default(),
             latency: crate::latency::LatencyMonitor::default(),

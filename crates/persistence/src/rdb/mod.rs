@@ -13,7 +13,8 @@ mod write_value;
 
 pub use payload::{dump, restore};
 pub use read_file::{KeyRecord, Reader, Record};
-pub use write_file::{KeyInfo, Options, Writer};
+pub use write_file::{KeyInfo, Options, Trailer, Writer, write_select};
+pub(crate) use write_value::score_text;
 
 /// The oldest version that can be written.
 pub const VERSION_MIN_WRITTEN: u32 = 10;

@@ -73,6 +73,11 @@ impl<W: Write> Output<W> {
         Ok(self.inner)
     }
 
+    /// Where it goes, and what has not gone there yet.
+    pub(super) fn parts(&mut self) -> (&mut W, &mut Vec<u8>) {
+        (&mut self.inner, &mut self.buf)
+    }
+
     pub(super) fn byte(&mut self, byte: u8) {
         self.buf.push(byte);
     }

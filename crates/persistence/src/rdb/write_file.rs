@@ -4,6 +4,7 @@ use super::output::Output;
 use super::write_value::{kind_of, write_value};
 use super::{VERSION_DEFAULT, VERSION_MAX, VERSION_MIN_WRITTEN, mark};
 use crate::error::{Error, ErrorKind};
+use crc_fast::{CrcAlgorithm, Digest};
 use redoubt_store::ValueRef;
 use std::io::Write;
 
@@ -130,5 +131,75 @@ impl<W: Write> Writer<W> {
     pub fn finish(mut self) -> Result<W, Error> {
         self.output.byte(mark::END);
         self.output.finish()
+    }
+}
+
+/// Parts of a file, for whoever joins them: a beginning and any number of records of other writers, in any order as long
+/// as each `select` comes before its keys, then a `Trailer`.
+impl Writer<Vec<u8>> {
+    /// A writer of records, without a beginning.
+    ///
+    /// # Errors
+    /// When there is no such version.
+    pub fn records(options: Options) -> Result<Writer<Vec<u8>>, Error> {
+        let mut writer = Writer::beginning(options)?;
+        writer.output.parts().1.clear();
+        Ok(writer)
+    }
+
+    /// A writer whose first part is the beginning of a file.
+    ///
+    /// # Errors
+    /// When there is no such version.
+    pub fn beginning(options: Options) -> Result<Writer<Vec<u8>>, Error> {
+        Writer::new(Vec::new(), Options { checksum: false, ..options })
+    }
+
+    /// Moves what was written to the end of `out`.
+    pub fn take_into(&mut self, out: &mut Vec<u8>) {
+        let (handed_on, gathered) = self.output.parts();
+        out.append(handed_on);
+        out.append(gathered);
+    }
+
+    /// Forgets what was written and not taken, after an error in the middle of a record.
+    pub fn discard(&mut self) {
+        let (handed_on, gathered) = self.output.parts();
+        handed_on.clear();
+        gathered.clear();
+    }
+}
+
+/// Says, between records written in parts, which database the keys that follow are of.
+pub fn write_select(out: &mut Vec<u8>, db: u64) {
+    let mut output = Output::new(Vec::new(), false, false);
+    output.byte(mark::SELECT);
+    output.length(db);
+    out.append(output.parts().1);
+}
+
+/// The end of a file that was written in parts. It must see all of them, in order.
+pub struct Trailer(Option<Digest>);
+
+impl Trailer {
+    /// Of a file with a checksum or without.
+    pub fn new(checksum: bool) -> Trailer {
+        Trailer(checksum.then(|| Digest::new(CrcAlgorithm::Crc64Redis)))
+    }
+
+    /// The next part.
+    pub fn part(&mut self, bytes: &[u8]) {
+        if let Some(digest) = &mut self.0 {
+            digest.update(bytes);
+        }
+    }
+
+    /// The last part.
+    pub fn end(mut self) -> Vec<u8> {
+        let mut out = vec![mark::END];
+        self.part(&out);
+        let sum = self.0.map_or(0, |digest| digest.finalize());
+        out.extend_from_slice(&sum.to_le_bytes());
+        out
     }
 }

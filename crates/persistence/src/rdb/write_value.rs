@@ -117,7 +117,7 @@ fn write_zset<W: Write>(out: &mut Output<W>, kind: u8, zset: &SortedSet) -> Resu
 }
 
 /// The shortest text that reads back as this score.
-fn score_text(score: f64) -> String {
+pub(crate) fn score_text(score: f64) -> String {
     if score.is_infinite() || (1e-5..1e17).contains(&score.abs()) {
         score.to_string()
     } else {
