@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -33,7 +33,7 @@ pub enum Role {
 }
 
 static ROLE: AtomicU8 = AtomicU8::new(b'C');
-static LEVEL: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+static LEVEL: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -50,13 +50,15 @@ pub fn set_level(level: LogLevel) {
     }
 }
 
-fn filter(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Debug => LevelFilter::TRACE,
-        LogLevel::Verbose => LevelFilter::DEBUG,
-        LogLevel::Notice => LevelFilter::INFO,
-        LogLevel::Warning => LevelFilter::WARN,
-    }
+/// openraft tells of every heartbeat that fails, on every node: what an operator should know of Raft is logged here, once.
+fn filter(level: LogLevel) -> Targets {
+    let (own, openraft) = match level {
+        LogLevel::Debug => (LevelFilter::TRACE, LevelFilter::DEBUG),
+        LogLevel::Verbose => (LevelFilter::DEBUG, LevelFilter::OFF),
+        LogLevel::Notice => (LevelFilter::INFO, LevelFilter::OFF),
+        LogLevel::Warning => (LevelFilter::WARN, LevelFilter::OFF),
+    };
+    Targets::new().with_default(own).with_target("openraft", openraft)
 }
 
 /// Makes this process log as the settings say. Once per process; the error is for the operator.

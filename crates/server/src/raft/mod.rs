@@ -2,3 +2,12 @@
 //! or bincode.
 
 pub mod codec;
+#[cfg(test)]
+mod scratch;
+// The driver that uses it lands next.
+#[allow(dead_code, unused_imports)]
+mod storage;
+#[allow(dead_code)]
+mod types;
+
+pub use types::Facts;

@@ -1,0 +1,17 @@
+//! Vote, log and snapshot on the disk: openraft's storage over one redb file.
+//!
+//! The log is held in memory too, as it is short (it is compacted into snapshots) and read far more often than written.
+//! Memory is what readers see; [`disk`] makes it last, in the order of the changes.
+
+mod disk;
+mod log;
+mod machine;
+mod open;
+#[cfg(test)]
+mod tests;
+
+pub(super) use log::LogStore;
+pub(super) use machine::{Applied, Machine};
+#[cfg(test)]
+pub(super) use open::open_on;
+pub(super) use open::{Identity, IdentityStore, Store};
