@@ -35,6 +35,7 @@ async fn run(shared: Arc<Shared>) {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));
         shared.memory.recalibrate();
+        crate::aof::rewrite::look(&shared);
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         shared.rates.sample(Instant::now(), || shared.totals());
         // While clients are paused the data stays as it is.

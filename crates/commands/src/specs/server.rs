@@ -6,6 +6,14 @@ use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, Server
 /// Commands on the server itself, by name.
 pub const SERVER: &[CommandSpec] = &[
     CommandSpec {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
+        run: Run::Server(ServerOp::Bgrewriteaof),
+        doc: Doc::new("Rewrites the append-only file in the background.", "1.0.0", "O(1)"),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "command",
         arity: -1,
         flags: Flags::LOADING.with(Flags::STALE),

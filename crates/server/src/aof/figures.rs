@@ -85,9 +85,4 @@ impl Figures {
             rewrite_seconds: if started == 0 { -1 } else { (unix_ms() - started) / 1000 },
         }
     }
-
-    /// Whether a rewrite runs.
-    pub fn is_rewriting(&self) -> bool {
-        self.rewrite_started_ms.load(Relaxed) != 0
-    }
 }

@@ -5,11 +5,12 @@
 //! of the keyspace, written as the next base file, while the next incremental file begins at the cut's offset
 //! (`rewrite`).
 
+mod base;
 mod figures;
 mod queue;
-#[allow(dead_code, reason = "who begins rewrites comes with the server's cuts")]
-mod rewrite;
+pub(crate) mod rewrite;
 mod start;
+mod ticket;
 mod writer;
 
 pub use figures::Figures;
@@ -22,7 +23,7 @@ use parking_lot::Mutex;
 use queue::Queue;
 use redoubt_persistence::aof::Directory;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::thread::JoinHandle;
 
 /// `appendfsync`.
@@ -46,13 +47,30 @@ impl Policy {
     }
 }
 
-/// The file that is written.
-struct Running {
+/// Who takes what is committed.
+struct Appender {
     queue: Arc<Queue>,
     consumer: Arc<dyn Consumer>,
     writer: JoinHandle<()>,
-    #[allow(dead_code, reason = "for rewrites")]
+}
+
+impl Appender {
+    /// Ends it, when all it was given is written and synced, if the disk takes it.
+    fn end(self, shared: &Shared) {
+        shared.log.detach(&self.consumer);
+        self.queue.close();
+        // A panic in it has been logged.
+        let _ = self.writer.join();
+    }
+}
+
+/// The log is on.
+struct Running {
     directory: Arc<Mutex<Directory>>,
+    /// None while it waits for its first rewrite to begin.
+    appender: Option<Appender>,
+    /// It was switched on and has no base file that fits yet: what is in the folder is older.
+    awaits_base: bool,
 }
 
 /// The state of the append-only file, part of `Shared`.
@@ -63,6 +81,8 @@ pub struct Aof {
     spare_sync_on_rewrite: AtomicBool,
     /// A rewrite is to begin when it can.
     scheduled: AtomicBool,
+    /// Unix ms before which none begins by itself.
+    not_before_ms: AtomicI64,
     /// For INFO.
     pub figures: Figures,
 }
@@ -80,7 +100,9 @@ impl Aof {
 
     /// Bytes that are not in the file yet.
     pub fn waiting_bytes(&self) -> u64 {
-        let queued = self.running.lock().as_ref().map_or(0, |running| running.queue.len());
+        let running = self.running.lock();
+        let appender = running.as_ref().and_then(|running| running.appender.as_ref());
+        let queued = appender.map_or(0, |appender| appender.queue.len());
         queued as u64 + self.figures.pending_bytes.load(Relaxed)
     }
 
@@ -94,9 +116,15 @@ impl Aof {
         self.scheduled.store(true, Relaxed);
     }
 
-    /// Whether syncs are left out because a rewrite keeps the disk busy (`no-appendfsync-on-rewrite`).
-    fn spares_sync(&self) -> bool {
-        self.spare_sync_on_rewrite.load(Relaxed) && self.figures.is_rewriting()
+    /// As `schedule_rewrite`, although earlier ones have failed.
+    pub(crate) fn schedule_rewrite_at_once(&self) {
+        self.figures.failures.store(0, Relaxed);
+        self.schedule_rewrite();
+    }
+
+    /// Whether syncs are left out because a snapshot keeps the disk busy (`no-appendfsync-on-rewrite`).
+    fn spares_sync(&self, shared: &Shared) -> bool {
+        self.spare_sync_on_rewrite.load(Relaxed) && shared.snapshots.running().is_some()
     }
 
     /// Takes over changed settings.
@@ -104,20 +132,20 @@ impl Aof {
         let policy = Policy::of(values);
         self.policy.store(policy as u8, Relaxed);
         self.spare_sync_on_rewrite.store(values.no_appendfsync_on_rewrite, Relaxed);
-        if let Some(running) = &*self.running.lock() {
-            running.queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
-            shared.log.set_holds(&running.consumer, policy == Policy::Always);
-            running.queue.nudge();
+        if let Some(Running { appender: Some(appender), awaits_base, .. }) = &*self.running.lock() {
+            appender.queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
+            // Without a base file nothing is safe that is synced.
+            shared.log.set_holds(&appender.consumer, policy == Policy::Always && !awaits_base);
+            appender.queue.nudge();
         }
     }
 
     /// Ends the writing: what was committed is written and synced when this returns, if the disk takes it.
     pub(crate) fn stop(&self, shared: &Shared) {
-        let Some(running) = self.running.lock().take() else { return };
-        shared.log.detach(&running.consumer);
-        running.queue.close();
-        // A panic in it has been logged.
-        let _ = running.writer.join();
+        let running = self.running.lock().take();
+        if let Some(appender) = running.and_then(|running| running.appender) {
+            appender.end(shared);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! It has no limit: whoever commits holds partitions and must not wait for a disk. If the disk is too slow,
 //! `aof_buffer_length` of INFO shows what has gathered.
 
-use crate::aof::rewrite::Ticket;
+use crate::aof::ticket::Ticket;
 use crate::log::Consumer;
 use crate::shared::unix_ms;
 use parking_lot::{Condvar, Mutex};
@@ -75,7 +75,6 @@ impl Inner {
 }
 
 impl Queue {
-    #[allow(dead_code, reason = "for rewrites")]
     /// What is appended from now on belongs to the next file. Called where nothing can be appended: all partitions are
     /// held.
     pub(super) fn seal(&self, end: u64, ticket: Arc<Ticket>) {

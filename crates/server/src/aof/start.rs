@@ -2,7 +2,7 @@
 
 use super::queue::Queue;
 use super::writer::Writer;
-use super::{Policy, Running};
+use super::{Appender, Policy, Running};
 use crate::log::Consumer;
 use crate::shared::{Shared, unix_ms};
 use crate::version::REDIS_VERSION;
@@ -47,7 +47,8 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
     let writer = Writer::new(shared, &queue, &directory, file, size)?.spawn()?;
     let consumer: Arc<dyn Consumer> = Arc::clone(&queue) as _;
     shared.log.attach(Arc::clone(&consumer), Policy::of(&values) == Policy::Always);
-    *shared.aof.running.lock() = Some(Running { queue, consumer, writer, directory });
+    let appender = Some(Appender { queue, consumer, writer });
+    *shared.aof.running.lock() = Some(Running { directory, appender, awaits_base: false });
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 
 use crate::aof::Policy;
 use crate::aof::queue::{Batch, Queue};
-use crate::aof::rewrite::Ticket;
+use crate::aof::ticket::Ticket;
 use crate::config::os_reason;
 use crate::shared::Shared;
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use redoubt_persistence::disk::{File, Syncer};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How long a first command waits for others to be written with, unless a reply waits for it.
@@ -28,7 +29,13 @@ const SPARE_BYTES: usize = 4 << 20;
 struct Running {
     started: Instant,
     upto: u64,
-    outcome: std::sync::mpsc::Receiver<io::Result<()>>,
+    outcome: Receiver<io::Result<()>>,
+}
+
+/// What the thread that syncs is asked for.
+struct Job {
+    file: Box<dyn Syncer>,
+    done: Sender<io::Result<()>>,
 }
 
 /// See the module's text.
@@ -46,7 +53,7 @@ pub(super) struct Writer {
     last_sync: Instant,
     running: Option<Running>,
     /// Hands files to the thread that syncs.
-    syncs: std::sync::mpsc::Sender<(Box<dyn Syncer>, std::sync::mpsc::Sender<io::Result<()>>)>,
+    syncs: Sender<Job>,
     /// The batch that is not done with: not written, or with `always` not synced.
     pending: Option<Batch>,
     written: bool,
@@ -71,12 +78,11 @@ impl Writer {
         file: Box<dyn File>,
         size: u64,
     ) -> io::Result<Writer> {
-        let (syncs, requests) =
-            std::sync::mpsc::channel::<(Box<dyn Syncer>, std::sync::mpsc::Sender<io::Result<()>>)>();
+        let (syncs, jobs) = channel::<Job>();
         std::thread::Builder::new().name("aof-sync".into()).spawn(move || {
-            for (syncer, done) in requests {
+            for job in jobs {
                 // The writer may have gone.
-                let _ = done.send(syncer.sync());
+                let _ = job.done.send(job.file.sync());
             }
         })?;
         Ok(Writer {
@@ -209,7 +215,7 @@ impl Writer {
             self.write(&batch.bytes)?;
             self.written = true;
         }
-        if always && !self.shared.aof.spares_sync() {
+        if always && !self.shared.aof.spares_sync(&self.shared) {
             let before = self.size - batch.bytes.len() as u64;
             if let Err(error) = self.sync() {
                 // Nobody knows what became of the bytes: they are written again.
@@ -270,12 +276,13 @@ impl Writer {
             }
         }
         let unsafe_bytes = self.size > self.synced || self.sync_failed.is_some();
-        if !unsafe_bytes || self.last_sync.elapsed() < SYNC_EVERY || self.shared.aof.spares_sync() {
+        if !unsafe_bytes || self.last_sync.elapsed() < SYNC_EVERY || self.shared.aof.spares_sync(&self.shared)
+        {
             return Ok(());
         }
         self.directory.lock().settle()?;
-        let (done, outcome) = std::sync::mpsc::channel();
-        if self.syncs.send((self.file.syncer()?, done)).is_ok() {
+        let (done, outcome) = channel();
+        if self.syncs.send(Job { file: self.file.syncer()?, done }).is_ok() {
             self.last_sync = Instant::now();
             figures.syncing.store(true, Relaxed);
             self.running = Some(Running { started: self.last_sync, upto: self.size, outcome });

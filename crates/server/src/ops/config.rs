@@ -1,5 +1,6 @@
 //! CONFIG GET, SET, RESETSTAT, REWRITE, HELP. <https://redis.io/docs/latest/commands/config/>
 
+use crate::aof::rewrite;
 use crate::client::flag;
 use crate::config::{Changed, Config, ConfigError, Values};
 use crate::dispatch::{Scope, Session};
@@ -9,6 +10,7 @@ use crate::{logging, process};
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, introspect};
 use redoubt_resp::Reply;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Descriptors the server needs beside its clients'.
@@ -91,13 +93,16 @@ fn in_words(error: ConfigError) -> CommandError {
 }
 
 /// Acts on changes that reading the settings again does not cover; what can fail comes first.
-fn apply(shared: &Shared, config: &Config, changed: &Changed) -> Result<(), ConfigError> {
+fn apply(shared: &Arc<Shared>, config: &Config, changed: &Changed) -> Result<(), ConfigError> {
     let values = config.values();
     if changed.has("maxclients") {
         fit_open_files(&values)?;
     }
     if let Some(name) = ["bind", "port"].into_iter().find(|name| changed.has(name)) {
         listen_again(shared, &values).map_err(|()| ConfigError::refused(name, unbound(name)))?;
+    }
+    if changed.has("appendonly") {
+        switch_append_only(shared, values.appendonly)?;
     }
     if changed.has("loglevel") {
         logging::set_level(values.loglevel);
@@ -107,6 +112,15 @@ fn apply(shared: &Shared, config: &Config, changed: &Changed) -> Result<(), Conf
         let _ = tikv_jemalloc_ctl::background_thread::write(values.jemalloc_bg_thread);
     }
     Ok(())
+}
+
+fn switch_append_only(shared: &Arc<Shared>, on: bool) -> Result<(), ConfigError> {
+    if !on {
+        rewrite::disable(shared);
+        return Ok(());
+    }
+    let refused = || ConfigError::refused("appendonly", "Unable to turn on AOF. Check server logs.");
+    rewrite::enable(shared).map_err(|()| refused())
 }
 
 /// Longest time the control thread may take for new sockets.

@@ -1,6 +1,7 @@
 //! Commands that need the runtime: connections, transactions, configuration, introspection.
 //! One file per group; `run_op` is the only list of them.
 
+mod append_only;
 mod client;
 mod config;
 mod connection;
@@ -72,6 +73,7 @@ impl Session {
             Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite | Op::ConfigSet => {
                 done(self.config_op(op, args, scope))
             }
+            Op::Bgrewriteaof => done(self.bgrewriteaof(ctx, scope)),
             Op::Info => done(self.info(ctx, args, scope)),
             Op::ClientGetname
             | Op::ClientHelp

@@ -16,31 +16,28 @@ const ROWS: &[Setting] = &[
     Setting::new("rdb-del-sync-files", Kind::Bool, "no").no_effect(PERSISTENCE),
     Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
     Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("appendonly", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("appendonly", Kind::Bool, "no"),
     Setting::new(
         "appendfilename",
         Kind::FileName("appendfilename can't be a path, just a filename"),
         "appendonly.aof",
     )
-    .at_start()
-    .no_effect(PERSISTENCE),
+    .at_start(),
     Setting::new(
         "appenddirname",
         Kind::FileName("appenddirname can't be a path, just a dirname"),
         "appendonlydir",
     )
-    .at_start()
-    .no_effect(PERSISTENCE),
-    Setting::new("appendfsync", Kind::Choice(&["everysec", "always", "no"]), "everysec")
-        .no_effect(PERSISTENCE),
-    Setting::new("no-appendfsync-on-rewrite", Kind::Bool, "no").no_effect(PERSISTENCE),
-    Setting::new("auto-aof-rewrite-percentage", int(0, I32), "100").no_effect(PERSISTENCE),
-    Setting::new("auto-aof-rewrite-min-size", memory(0, I64), "67108864").no_effect(PERSISTENCE),
+    .at_start(),
+    Setting::new("appendfsync", Kind::Choice(&["everysec", "always", "no"]), "everysec"),
+    Setting::new("no-appendfsync-on-rewrite", Kind::Bool, "no"),
+    Setting::new("auto-aof-rewrite-percentage", int(0, I32), "100"),
+    Setting::new("auto-aof-rewrite-min-size", memory(0, I64), "67108864"),
     Setting::new("aof-load-truncated", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("aof-use-rdb-preamble", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("aof-rewrite-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("aof-timestamp-enabled", Kind::Bool, "no").no_effect(PERSISTENCE),
-    Setting::new("aof-disable-auto-gc", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("aof-use-rdb-preamble", Kind::Bool, "yes"),
+    Setting::new("aof-rewrite-incremental-fsync", Kind::Bool, "yes"),
+    Setting::new("aof-timestamp-enabled", Kind::Bool, "no"),
+    Setting::new("aof-disable-auto-gc", Kind::Bool, "no"),
     Setting::new("key-load-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
     Setting::new("rdb-key-save-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
     Setting::new("loading-process-events-interval-bytes", memory(1_024, I64), "2097152")

@@ -1,119 +1,20 @@
-//! The append-only file of a running server, on a disk that fails: what was acknowledged is there after a crash, writes
-//! are refused while the disk refuses, and are taken again when it does not.
+//! What was acknowledged is there after a crash, writes are refused while the disk refuses, and are taken again when it
+//! does not.
 
-use redoubt_persistence::aof::{CommandReader, Directory};
+use crate::common::{check, connect, crash_while, eventually, lists, start};
 use redoubt_persistence::disk::faults::{Disk, Operation};
-use redoubt_server::config::Config;
-use redoubt_server::{Handle, Server};
+use redoubt_tests::Reply;
 use redoubt_tests::client::Received;
-use redoubt_tests::{Client, Reply};
-use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::time::{Duration, Instant};
-
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn start(disk: &Disk, policy: &str) -> Handle {
-    let settings = [
-        ("port", "0"),
-        ("bind", "127.0.0.1"),
-        ("appendonly", "yes"),
-        ("appendfsync", policy),
-        ("save", ""),
-        ("io-threads", "2"),
-    ];
-    let config = settings
-        .iter()
-        .try_fold(Config::new(), |config, (name, value)| config.with(name, value))
-        .expect("valid settings");
-    Server::builder().config(config).disk(disk.root()).start().expect("a free port and a disk")
-}
-
-fn connect(server: &Handle) -> Client {
-    Client::connect(server.addresses()[0]).expect("the server listens")
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The elements that the files append to each list, in order. The last file may lack its end.
-fn lists(disk: &Disk) -> BTreeMap<String, Vec<u64>> {
-    let directory =
-        Directory::open(disk.root(), "appendonly.aof", "appendonlydir").expect("a readable folder");
-    let mut lists: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for entry in &directory.manifest().incremental {
-        let size = directory.len(entry).expect("a file");
-        let mut reader = CommandReader::new(directory.read(entry).expect("a file"), 0, size);
-        loop {
-            match reader.next_chunk() {
-                Ok(None) => break,
-                Ok(Some(chunk)) => {
-                    let text = String::from_utf8(chunk.bytes.to_vec()).expect("tests write text");
-                    let words: Vec<&str> = text.split("\r\n").collect();
-                    // *3 $5 RPUSH $1 key $1 number
-                    for at in (0..words.len()).filter(|at| words[*at] == "RPUSH") {
-                        let number = words[at + 4].parse().expect("a number");
-                        lists.entry(words[at + 2].into()).or_default().push(number);
-                    }
-                }
-                Err(error) => {
-                    assert!(matches!(error.kind, redoubt_persistence::ErrorKind::Truncated), "{error}");
-                    break;
-                }
-            }
-        }
-    }
-    lists
-}
-
-/// Appends 1, 2, 3... to a list, a few at a time, until the disk has crashed. Returns the last number acknowledged.
-fn write_until_crash(server: &Handle, disk: &Disk, key: &str) -> u64 {
-    let mut client = connect(server);
-    let (mut sent, mut acknowledged) = (0, 0);
-    while !disk.has_crashed() {
-        for _ in 0..3 {
-            sent += 1;
-            client.send(&["RPUSH", key, &sent.to_string()]).expect("an open connection");
-        }
-        while acknowledged < sent && !disk.has_crashed() {
-            match client.receive(Duration::from_millis(5)).expect("a reply") {
-                Received::Reply(Reply::Int(length)) => acknowledged = length as u64,
-                Received::Reply(Reply::Error(text)) if text.starts_with("MISCONF") => return acknowledged,
-                Received::Nothing => {}
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    acknowledged
-}
-
-/// Checks that each list is 1, 2, 3... as far as it goes, and that it goes far enough.
-fn check(disk: &Disk, acknowledged: &[(String, u64)], seed: u64) {
-    let lists = lists(disk);
-    for (key, least) in acknowledged {
-        let found = lists.get(key).map_or(&[][..], Vec::as_slice);
-        assert_eq!(found, (1..=found.len() as u64).collect::<Vec<_>>(), "seed {seed}");
-        assert!(found.len() as u64 >= *least, "seed {seed}: {key} has {} of {least}", found.len());
-    }
-}
 
 fn crash(seed: u64, policy: &str) -> (Disk, Vec<(String, u64)>) {
     let disk = Disk::new(seed);
-    let server = start(&disk, policy);
+    let server = start(&disk, &[("appendfsync", policy)]);
     disk.crash_at(disk.steps() + 1 + seed % 50);
-    let keys = ["a", "b", "c"];
-    let acknowledged = std::thread::scope(|scope| {
-        let threads = keys.map(|key| scope.spawn(|| write_until_crash(&server, &disk, key)));
-        threads.map(|thread| thread.join().expect("no panic"))
-    });
+    let acknowledged = crash_while(&server, &disk, |_, _| {});
     drop(server);
-    (disk, keys.map(String::from).into_iter().zip(acknowledged).collect())
+    (disk, acknowledged)
 }
 
 #[test]
@@ -140,7 +41,7 @@ fn with_everysec_a_beginning_is_left() {
 #[test]
 fn with_everysec_a_killed_process_loses_what_it_had_not_written() {
     let disk = Disk::new(1);
-    let server = start(&disk, "everysec");
+    let server = start(&disk, &[("appendfsync", "everysec")]);
     let mut client = connect(&server);
     for number in 1..=500 {
         client.call(&["RPUSH", "a", &number.to_string()]);
@@ -158,7 +59,7 @@ fn with_everysec_a_killed_process_loses_what_it_had_not_written() {
 /// Fills the disk under a policy: refusal, reads, room again, nothing lost.
 fn fill(policy: &str) {
     let disk = Disk::new(7);
-    let server = start(&disk, policy);
+    let server = start(&disk, &[("appendfsync", policy)]);
     let mut client = connect(&server);
     assert_eq!(client.call(&["RPUSH", "a", "1"]), Reply::Int(1));
     assert_eq!(client.call(&["SET", "unrelated", "x"]), Reply::Status(b"OK".into()));
@@ -202,7 +103,7 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
 fn failed_syncs_lose_nothing() {
     for seed in 0..30 {
         let disk = Disk::new(seed);
-        let server = start(&disk, "always");
+        let server = start(&disk, &[("appendfsync", "always")]);
         let mut client = connect(&server);
         for number in 1..=20u64 {
             if number % 7 == 0 {
@@ -221,7 +122,7 @@ fn failed_syncs_lose_nothing() {
 #[test]
 fn the_policy_changes_while_it_runs() {
     let disk = Disk::new(3);
-    let server = start(&disk, "no");
+    let server = start(&disk, &[("appendfsync", "no")]);
     let mut client = connect(&server);
     let mut number = 0;
     for policy in ["no", "always", "everysec", "always", "no", "always"] {
@@ -239,7 +140,7 @@ fn the_policy_changes_while_it_runs() {
 #[test]
 fn what_expires_by_itself_reaches_the_file() {
     let disk = Disk::new(3);
-    let server = start(&disk, "always");
+    let server = start(&disk, &[("appendfsync", "always")]);
     let mut client = connect(&server);
     client.call(&["CONFIG", "SET", "aof-timestamp-enabled", "yes"]);
     client.call(&["SET", "gone", "x", "PX", "1"]);

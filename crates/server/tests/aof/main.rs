@@ -1,0 +1,5 @@
+//! The append-only file of a running server, on a disk that fails.
+
+mod common;
+mod rewriting;
+mod writing;
