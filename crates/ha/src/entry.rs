@@ -115,7 +115,7 @@ pub enum ShardChange {
 }
 
 /// What an entry changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Applied {
     /// The mandate.
     Mandate,
@@ -134,7 +134,7 @@ pub enum Applied {
 }
 
 /// Why an entry changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Void {
     /// Another controller has taken office.
     #[error("decided under an older mandate")]

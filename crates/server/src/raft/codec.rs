@@ -70,12 +70,11 @@ impl Kind {
     pub fn limit(self) -> usize {
         match self {
             Kind::Vote | Kind::LogId | Kind::Identity | Kind::Handshake => 4 << 10,
-            Kind::SnapshotMeta | Kind::Control | Kind::Outcome => 1 << 20,
-            Kind::Proposal => 4 << 20,
+            Kind::SnapshotMeta | Kind::Control | Kind::Outcome | Kind::Proposal => 1 << 20,
             // An entry is a proposal and a little more.
-            Kind::Entry => 5 << 20,
+            Kind::Entry => 2 << 20,
             Kind::Facts => 64 << 20,
-            // A frame carries a snapshot whole.
+            // A frame carries a snapshot whole, or 32 entries.
             Kind::Frame => 66 << 20,
         }
     }

@@ -15,7 +15,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("redoubt-commands", &["redoubt-resp", "redoubt-store", "redoubt-persistence"]),
     (
         "redoubt-server",
-        &["redoubt-resp", "redoubt-store", "redoubt-persistence", "redoubt-replication", "redoubt-commands"],
+        &[
+            "redoubt-resp",
+            "redoubt-store",
+            "redoubt-ha",
+            "redoubt-persistence",
+            "redoubt-replication",
+            "redoubt-commands",
+        ],
     ),
     ("redoubt", &["redoubt-server"]),
 ];

@@ -4,9 +4,10 @@
 
 use super::super::types::Types;
 use openraft::storage::IOFlushed;
+use parking_lot::Mutex;
 use redb::{Database, Durability, TableDefinition, WriteTransaction};
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -63,26 +64,31 @@ impl Done {
     }
 }
 
-type Job = (Write, Done);
+pub(super) enum Job {
+    Write(Write, Done),
+    /// Writes what came before, closes the file and ends.
+    Stop,
+}
 
-/// The way to the thread. When the last clone is dropped the thread writes what is left, closes the file and ends.
+/// The way to the thread. When the last clone is dropped it ends as if it was stopped.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     jobs: Sender<Job>,
 }
 
 impl Disk {
-    pub(super) fn start(database: Database) -> io::Result<(Disk, JoinHandle<()>)> {
+    pub(super) fn start(database: Database) -> io::Result<(Disk, DiskEnd)> {
         let (jobs, queue) = channel();
         let thread =
             std::thread::Builder::new().name("raft-disk".into()).spawn(move || run(&database, &queue))?;
-        Ok((Disk { jobs }, thread))
+        let end = DiskEnd { jobs: jobs.clone(), thread: Mutex::new(Some(thread)) };
+        Ok((Disk { jobs }, end))
     }
 
     /// Queues a write. Writes are done in the order of these calls.
     pub(super) fn queue(&self, write: Write, done: Done) {
-        if let Err(refused) = self.jobs.send((write, done)) {
-            refused.0.1.tell(Err(io::Error::other("the thread that writes has ended")));
+        if let Err(SendError(Job::Write(_, done))) = self.jobs.send(Job::Write(write, done)) {
+            done.tell(Err(ended()));
         }
     }
 
@@ -90,7 +96,31 @@ impl Disk {
     pub(super) async fn write(&self, write: Write) -> io::Result<()> {
         let (done, outcome) = oneshot::channel();
         self.queue(write, Done::Caller(done));
-        outcome.await.map_err(|_| io::Error::other("the thread that writes has ended"))?
+        outcome.await.map_err(|_| ended())?
+    }
+}
+
+fn ended() -> io::Error {
+    io::Error::other("the thread that writes has ended")
+}
+
+/// The end of the thread, for who started it.
+#[derive(Debug)]
+pub(in crate::raft) struct DiskEnd {
+    pub(super) jobs: Sender<Job>,
+    pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl DiskEnd {
+    /// Returns when everything queued is written and the file is closed.
+    pub(in crate::raft) async fn stop(&self) {
+        // It may have ended.
+        let _ = self.jobs.send(Job::Stop);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // A panic of the thread was logged.
+            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
     }
 }
 
@@ -104,15 +134,21 @@ fn run(database: &Database, queue: &Receiver<Job>) {
             true => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
             false => queue.recv_timeout(LAZY),
         };
-        let ended = matches!(first, Err(RecvTimeoutError::Disconnected));
+        let mut ended = matches!(first, Err(RecvTimeoutError::Disconnected));
         let is_time = first.is_err();
         let mut waiting = Vec::new();
-        for (write, done) in first.into_iter().chain(queue.try_iter().take(BATCH_MAX)) {
-            writes.push(write);
-            waiting.push(done);
+        for job in first.into_iter().chain(queue.try_iter().take(BATCH_MAX)) {
+            match job {
+                Job::Write(write, done) if !ended => {
+                    writes.push(write);
+                    waiting.push(done);
+                }
+                Job::Write(_, done) => done.tell(Err(self::ended())),
+                Job::Stop => ended = true,
+            }
         }
         let is_lazy = writes.iter().all(|write| matches!(write, Write::PutLazily(..)));
-        if is_lazy && !is_time && writes.len() < BATCH_MAX {
+        if is_lazy && !is_time && !ended && writes.len() < BATCH_MAX {
             continue;
         }
         if failure.is_none() && !writes.is_empty() {

@@ -15,13 +15,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// An entry was applied, or a snapshot was taken over.
 #[derive(Debug, Clone)]
-pub(in crate::raft) struct Applied<F: Facts> {
+pub struct Applied<F: Facts> {
     /// The index of the entry.
-    pub(in crate::raft) index: u64,
+    pub index: u64,
     /// The facts from then on.
-    pub(in crate::raft) facts: Arc<F>,
+    pub facts: Arc<F>,
     /// What came of the entry; nothing for a snapshot.
-    pub(in crate::raft) outcome: Option<F::Outcome>,
+    pub outcome: Option<F::Outcome>,
 }
 
 /// The latest snapshot, which the builder writes and the machine hands out.

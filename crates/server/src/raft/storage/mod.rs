@@ -8,10 +8,9 @@ mod log;
 mod machine;
 mod open;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-pub(super) use log::LogStore;
-pub(super) use machine::{Applied, Machine};
-#[cfg(test)]
-pub(super) use open::open_on;
+pub(super) use disk::DiskEnd;
+pub use machine::Applied;
+pub(super) use machine::Machine;
 pub(super) use open::{Identity, IdentityStore, Store};

@@ -2,7 +2,7 @@
 
 use super::super::codec::{self, CodecError, Kind};
 use super::super::types::{Entry, Facts, LogId, Snapshot, SnapshotMeta};
-use super::disk::{self, Disk, LOG, META, Write, other};
+use super::disk::{self, Disk, DiskEnd, LOG, META, Write, other};
 use super::log::{LogStore, State};
 use super::machine::{Applied, Machine};
 use openraft::entry::RaftEntry;
@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The file in the data directory.
@@ -42,6 +41,11 @@ pub(in crate::raft) struct IdentityStore {
 }
 
 impl IdentityStore {
+    /// The identity as it is.
+    pub(in crate::raft) async fn now(&self) -> Identity {
+        self.identity.lock().await.clone()
+    }
+
     /// Changes it; on return the change is on the disk.
     pub(in crate::raft) async fn change(&self, change: impl FnOnce(&mut Identity)) -> io::Result<Identity> {
         let mut identity = self.identity.lock().await;
@@ -64,8 +68,8 @@ pub(in crate::raft) struct Store<F: Facts> {
     /// As it is from this start on.
     pub(in crate::raft) identity: Identity,
     pub(in crate::raft) identities: Arc<IdentityStore>,
-    /// Ends when all of the above are dropped; then the file is closed.
-    pub(in crate::raft) thread: JoinHandle<()>,
+    /// Closes the file.
+    pub(in crate::raft) disk: DiskEnd,
 }
 
 impl<F: Facts> Store<F> {
@@ -120,12 +124,12 @@ pub(in crate::raft) fn open_on<F: Facts>(database: Database) -> io::Result<Store
     let (state, snapshot, mut identity) = load(&database)?;
     identity.incarnation += 1;
     put_identity(&database, &identity)?;
-    let (disk, thread) = Disk::start(database)?;
+    let (disk, end) = Disk::start(database)?;
     let (told, applied) = unbounded_channel();
     let machine = Machine::new(snapshot, disk.clone(), told)?;
     let log = LogStore::new(state, disk.clone());
     let identities = Arc::new(IdentityStore { identity: tokio::sync::Mutex::new(identity.clone()), disk });
-    Ok(Store { log, machine, applied, identity, identities, thread })
+    Ok(Store { log, machine, applied, identity, identities, disk: end })
 }
 
 fn load(database: &Database) -> io::Result<(State, Option<Snapshot>, Identity)> {

@@ -2,6 +2,8 @@
 
 use super::super::scratch::Scratch;
 use super::super::types::{Entry, Facts, LogId, Proposal, Types, Vote};
+use super::log::LogStore;
+use super::open::open_on;
 use super::*;
 use openraft::RaftLogReader;
 use openraft::StorageError;
@@ -21,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A sum; its outcome is what it was before.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Sum(u64);
+pub(in crate::raft) struct Sum(pub(in crate::raft) u64);
 
 impl Facts for Sum {
     type Entry = u64;
@@ -65,10 +67,8 @@ fn open(path: &Path) -> Store<Sum> {
 }
 
 /// Ends the store as a process that ends: everything queued is written.
-fn close(store: Store<Sum>) {
-    let Store { log, machine, applied, identities, thread, .. } = store;
-    drop((log, machine, applied, identities));
-    thread.join().unwrap();
+async fn close(store: Store<Sum>) {
+    store.disk.stop().await;
 }
 
 fn stream(
@@ -95,7 +95,7 @@ async fn everything_is_there_after_a_start() {
     store.log.purge(id(2, 3)).await.unwrap();
     store.log.save_committed(Some(id(3, 8))).await.unwrap();
     store.identities.change(|identity| identity.cluster = Some(99)).await.unwrap();
-    close(store);
+    close(store).await;
 
     let mut store = open(scratch.path());
     assert_eq!((store.identity.node, store.identity.incarnation), (5, 2));
@@ -110,7 +110,7 @@ async fn everything_is_there_after_a_start() {
     assert_eq!(entries, expected);
     assert_eq!(store.machine.applied_state().await.unwrap().0, Some(id(2, 5)));
     assert_eq!(*store.applied.try_recv().unwrap().facts, Sum(15));
-    close(store);
+    close(store).await;
 }
 
 #[tokio::test]
@@ -128,9 +128,9 @@ async fn a_killed_process_has_what_was_acknowledged() {
         let state = found.log.get_log_state().await.unwrap();
         assert_eq!(state.last_log_id, Some(id(1, index)));
         assert_eq!(found.log.read_vote().await.unwrap(), Some(Vote::new(index, 7)));
-        close(found);
+        close(found).await;
     }
-    close(store);
+    close(store).await;
 }
 
 #[tokio::test]
@@ -139,7 +139,7 @@ async fn a_second_process_is_refused_and_damage_is_named() {
     let store = open(scratch.path());
     let error = Store::<Sum>::open(scratch.path(), || 5).unwrap_err().to_string();
     assert!(error.contains("raft.redb"), "{error}");
-    close(store);
+    close(store).await;
     let path = scratch.path().join("raft.redb");
     let database = Database::open(&path).unwrap();
     let transaction = database.begin_write().unwrap();
@@ -187,13 +187,18 @@ impl StorageBackend for Failing {
     }
 }
 
-#[tokio::test]
-async fn a_failing_disk_is_an_error_for_good() {
+/// A store in memory whose disk fails as soon as the flag is set.
+pub(in crate::raft) fn failing() -> (Store<Sum>, Arc<AtomicBool>) {
     let fails = Arc::new(AtomicBool::new(false));
     let backend = Failing { memory: InMemoryBackend::new(), fails: Arc::clone(&fails) };
     let database = Database::builder().create_with_backend(backend).unwrap();
     open::put_identity(&database, &Identity { node: 5, ..Identity::default() }).unwrap();
-    let mut store: Store<Sum> = open_on(database).unwrap();
+    (open_on(database).unwrap(), fails)
+}
+
+#[tokio::test]
+async fn a_failing_disk_is_an_error_for_good() {
+    let (mut store, fails) = failing();
     store.log.blocking_append([entry(1, 0)]).await.unwrap();
     fails.store(true, Relaxed);
     assert!(store.log.blocking_append([entry(1, 1)]).await.is_err());
@@ -204,7 +209,7 @@ async fn a_failing_disk_is_an_error_for_good() {
     assert!(store.log.truncate_after(Some(id(1, 0))).await.is_err());
     assert!(store.log.purge(id(1, 0)).await.is_err());
     assert!(store.machine.get_snapshot_builder().await.build_snapshot().await.is_err());
-    close(store);
+    close(store).await;
 }
 
 #[tokio::test]
@@ -214,5 +219,5 @@ async fn an_unreadable_entry_stops_the_machine() {
     let odd = Entry::new(id(1, 1), EntryPayload::Normal(Proposal::new(&"text").unwrap()));
     let error = store.machine.apply(stream(vec![entry(1, 0), odd])).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
-    close(store);
+    close(store).await;
 }
