@@ -348,10 +348,14 @@ impl Topology {
         if !shard.is_in_sync(candidate) && rules.hold(Rule::PromoteInSync) {
             return Err(Void::NotInSync);
         }
-        let old = shard.primary.node;
+        let old = shard.primary;
         let mut stay: Vec<Process> = self.current_in_sync(shard).collect();
-        stay.retain(|process| !(old_leaves && process.node == old));
-        stay.push(candidate);
+        // Rule 7 binds here too: who has everything is not given up for nothing, it may come back.
+        let may_leave = stay.len() > 1 + self.min_replicas(shard);
+        stay.retain(|process| !(old_leaves && may_leave && *process == old));
+        if !stay.contains(&candidate) {
+            stay.push(candidate);
+        }
         self.lead(id, candidate, stay, cause);
         Ok(Applied::Primary(id))
     }

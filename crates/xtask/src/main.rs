@@ -4,6 +4,7 @@ mod bench;
 mod docs;
 mod peers;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 
@@ -15,6 +16,7 @@ usage: cargo xtask <command>
 
   test [cargo test arguments]   everything CI checks: build, tidy, unit, conversation, client and doc tests
   tidy                          the house rules a compiler does not check
+  sim [--seed N] [--minutes M]  the simulator of whole deployments: a seed with its trace, or as many as fit
   docs [--check]                writes docs/commands.md and docs/config.md from the tables, or says if they are old
   peers [folder]                puts valkey 9 and redis 8 into target/peers, for comparisons (Debian)
 ";
@@ -38,6 +40,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match command.as_str() {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
+        "sim" => sim::run(rest),
         "docs" => docs::run(rest),
         "tidy" => tidy::run(),
         "peers" => peers::run(rest),

@@ -95,7 +95,9 @@ pub enum Effect {
     },
     /// To the data threads: what becomes of new writes.
     Writes(Writes),
-    /// To the driver: this process has a new life; write its number to the disk before going on.
+    /// To the driver and replication: this process has a new life; its number is on the disk before anything else happens.
+    /// Under it nothing is acknowledged, and no stream asked for, before `Discard` or the next `Follow`: an acknowledgement
+    /// of what is about to go would count as one of what comes.
     NewLife(Incarnation),
     /// To replication: the data may be thrown away now, for a full resync.
     Discard,
@@ -265,7 +267,7 @@ impl Agent {
             seq: self.seq,
             sent: now,
             announcement: self.announcement.clone(),
-            position: self.position,
+            position: self.position.filter(|_| !self.will_discard()),
             stalled_for: self.stalled_for,
             writable: self.writable,
             leading,
@@ -293,6 +295,8 @@ impl Agent {
         } else if self.follows() != Some((shard.primary, shard.epoch)) {
             self.fence_if_serving(effects);
             self.role = Role::Replica { primary: shard.primary, epoch: shard.epoch };
+            // What the last primary could not go on from, this one may.
+            self.resync = false;
             effects.push(Effect::Follow { shard: id, primary: shard.primary, epoch: shard.epoch });
             effects.push(Effect::Event(Event::Following { primary: shard.primary, epoch: shard.epoch }));
         }
@@ -410,6 +414,7 @@ impl Agent {
             return;
         }
         if !self.rules.hold(Rule::DiscardByEntry) {
+            self.position = None;
             effects.push(Effect::Discard);
             return;
         }
@@ -419,11 +424,20 @@ impl Agent {
         self.heartbeat(now, effects);
     }
 
+    /// Whether the data here is about to go: who might is no candidate. It does not go while the primary it would be
+    /// replaced from is known to be gone; within an epoch that primary does not come back.
+    fn will_discard(&self) -> bool {
+        let shard = self.topology.shard_of(self.me.node).map(|(_, shard)| shard);
+        self.resync && shard.is_some_and(|shard| self.topology.is_current(shard.primary))
+    }
+
     fn discard_if_known(&mut self, effects: &mut Vec<Effect>) {
         let Some((_, shard)) = self.topology.shard_of(self.me.node) else { return };
         let counted_on = shard.in_sync.contains_key(&self.me.node);
-        if self.resync && self.topology.is_current(self.me) && !counted_on {
+        if self.will_discard() && self.topology.is_current(self.me) && !counted_on {
             self.resync = false;
+            // No heartbeat may tell of it any more, not even one of this very step.
+            self.position = None;
             effects.push(Effect::Discard);
         }
     }

@@ -91,6 +91,9 @@ pub enum Effect {
 #[derive(Debug)]
 struct Seen {
     heartbeat: Box<Heartbeat>,
+    /// When it came.
+    heard: Time,
+    /// From when on silence is counted: later than that if this controller was stopped in between.
     at: Time,
 }
 
@@ -251,7 +254,7 @@ impl Controller {
             return None;
         }
         let asks = heartbeat.leading.is_some();
-        self.seen.insert(from.node, Seen { heartbeat, at: now });
+        self.seen.insert(from.node, Seen { heartbeat, heard: now, at: now });
         asks.then_some(from.node)
     }
 
@@ -332,20 +335,31 @@ impl Controller {
     /// Removes who will not come back: its address is another's now, or it was silent for `ha-forget-timeout`.
     fn forget_members(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let topology = self.topology.clone();
-        for (&node, member) in &topology.members {
+        let me = self.me.node;
+        for &node in topology.members.keys().filter(|node| **node != me) {
             let silent_for = self.silent_for(now, node);
-            let same_address = |(other, seen): (&NodeId, &Seen)| {
-                *other != node
-                    && topology.members.contains_key(other)
-                    && seen.heartbeat.announcement.peers == member.announcement.peers
-                    && now.since(seen.at) < self.timing.reachable
-            };
-            let replaced = silent_for > self.timing.replica_timeout && self.seen.iter().any(same_address);
+            // The replacement holds a copy first: what counts as copies must not drop in between.
+            let has_copies =
+                |other: NodeId| topology.shards.values().all(|shard| shard.replicas.contains(&other));
+            let replaced = silent_for > self.timing.replica_timeout
+                && self.replacement(now, node).is_some_and(has_copies);
             let timed_out = self.timing.forget_timeout.is_some_and(|timeout| silent_for > timeout);
-            if (replaced || timed_out) && node != self.me.node {
+            if replaced || timed_out {
                 self.forget(now, node, effects);
             }
         }
+    }
+
+    /// The member that has the node's address now: the node has lost its disk and will not be heard again.
+    fn replacement(&self, now: Time, node: NodeId) -> Option<NodeId> {
+        let member = self.topology.members.get(&node)?;
+        let silent_for = self.silent_for(now, node);
+        let has_its_address = |(other, seen): (&NodeId, &Seen)| {
+            let is_live = now.since(seen.heard) < self.timing.reachable.min(silent_for);
+            let same = seen.heartbeat.announcement.peers == member.announcement.peers;
+            (*other != node && is_live && same && self.topology.members.contains_key(other)).then_some(*other)
+        };
+        self.seen.iter().find_map(has_its_address)
     }
 
     fn forget(&mut self, now: Time, node: NodeId, effects: &mut Vec<Effect>) {
@@ -357,13 +371,23 @@ impl Controller {
 
     fn decide_voters(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let members = &self.topology.members;
-        let is_live = |node: &NodeId| self.silent_for(now, *node) < self.timing.reachable;
+        let is_gone =
+            |node: &NodeId| self.topology.forgotten.contains(node) || self.replacement(now, *node).is_some();
+        let is_live = |node: &NodeId| {
+            let heard = self.seen.get(node).is_some_and(|seen| now.since(seen.heard) < self.timing.reachable);
+            heard && !is_gone(node)
+        };
         let is_dead = |node: &NodeId| self.silent_for(now, *node) > self.timing.replace;
+        // A founder that has not announced itself yet votes all the same.
+        let zone =
+            |node: NodeId| members.get(&node).map_or(String::new(), |one| one.announcement.zone.clone());
+        let known: BTreeSet<NodeId> =
+            members.keys().chain(&self.voters).copied().filter(|node| !is_gone(node)).collect();
         let view = membership::View {
             voters: self.voters.clone(),
-            members: members.iter().map(|(&id, member)| (id, member.announcement.zone.clone())).collect(),
             live: members.keys().copied().filter(is_live).collect(),
             dead: members.keys().copied().filter(is_dead).collect(),
+            members: known.into_iter().map(|node| (node, zone(node))).collect(),
             me: self.me.node,
         };
         if let Some(voters) = view.next_voters() {

@@ -107,13 +107,17 @@ impl Controller {
         Some(Failing::new(Cause::Blocked(*behind), true))
     }
 
+    /// Heard just now, in this life.
+    fn is_heard(&self, now: Time, process: Process) -> bool {
+        self.seen.get(&process.node).is_some_and(|Seen { heartbeat, heard, .. }| {
+            heartbeat.from == process && now.since(*heard) < self.timing.reachable
+        })
+    }
+
     /// Heard just now, in this life, and not hung.
     fn is_fit(&self, now: Time, process: Process) -> bool {
-        self.seen.get(&process.node).is_some_and(|Seen { heartbeat, at }| {
-            heartbeat.from == process
-                && now.since(*at) < self.timing.reachable
-                && heartbeat.stalled_for < self.timing.replica_timeout
-        })
+        let hangs = |seen: &Seen| seen.heartbeat.stalled_for >= self.timing.replica_timeout;
+        self.is_heard(now, process) && !self.seen.get(&process.node).is_some_and(hangs)
     }
 
     fn candidate(&self, process: Process) -> Option<Candidate> {
@@ -191,7 +195,7 @@ impl Controller {
     /// set too, for with everybody's disk read nobody can have more than the best.
     fn recover(&mut self, now: Time, id: ShardId, shard: &Shard, effects: &mut Vec<Effect>) {
         let topology = self.topology.clone();
-        let heard = |process: Process| self.is_fit(now, process) && self.has_position(process);
+        let heard = |process: Process| self.is_heard(now, process) && self.has_position(process);
         let missing = shard.in_sync.keys().find(|node| {
             let Some(member) = topology.members.get(node) else { return false };
             !heard(Process { node: **node, incarnation: member.incarnation })
@@ -203,11 +207,16 @@ impl Controller {
         if !topology.members.contains_key(&shard.primary.node) && !self.leases_are_over(now, id, shard) {
             return;
         }
-        let all = self.replicas(&topology, shard).filter(|process| self.is_fit(now, *process));
+        let all = self.replicas(&topology, shard).filter(|process| self.is_heard(now, *process));
         let Some(candidate) = best(all.filter_map(|process| self.candidate(process))) else {
             let event = Event::NoCandidate { shard: id, why: Waiting::ForCandidate };
             return self.note(now, event, effects);
         };
+        // Who has most and hangs is waited for, not overwritten.
+        if !self.is_fit(now, candidate.process) {
+            let event = Event::NoCandidate { shard: id, why: Waiting::ForMember(candidate.process.node) };
+            return self.note(now, event, effects);
+        }
         if self.change(now, id, shard, ShardChange::Recover { candidate: candidate.process }, effects) {
             self.moving.insert(id, (shard.epoch, now));
             let from = candidate.position.unwrap_or_default();
@@ -279,9 +288,10 @@ impl Controller {
             incarnation: member.incarnation,
         };
         let members: Vec<Process> = self.topology.members.iter().map(process).collect();
-        let ready = |member: &&Process| self.is_fit(now, **member) && self.has_position(**member);
+        let ready = |member: &&Process| self.is_heard(now, **member) && self.has_position(**member);
         let there: Vec<Process> = members.iter().filter(ready).copied().collect();
-        let candidate = best(there.iter().filter_map(|process| self.candidate(*process)));
+        let fit = there.iter().filter(|process| self.is_fit(now, **process));
+        let candidate = best(fit.filter_map(|process| self.candidate(*process)));
         let Some(candidate) = candidate.filter(|_| there.len() >= self.expect) else {
             let event = Event::NoCandidate { shard: ONLY_SHARD, why: Waiting::ForFounders };
             return self.note(now, event, effects);

@@ -76,6 +76,15 @@ fn a_promotion_moves_the_epoch_and_drops_the_old_primary() {
 }
 
 #[test]
+fn at_the_minimum_the_old_primary_stays_noted() {
+    let mut topology = three();
+    let leave = shrink(&topology, process(3, 1));
+    change(&mut topology, 1, leave).unwrap();
+    change(&mut topology, 1, promote(2, 1)).unwrap();
+    assert_eq!(set(&topology), [(1, 1), (2, 1)]);
+}
+
+#[test]
 fn a_promotion_is_void_out_of_the_set_and_for_a_former_life() {
     let mut topology = three();
     let leave = shrink(&topology, process(3, 1));
