@@ -7,6 +7,7 @@ pub mod client;
 pub mod conversation;
 pub mod notation;
 pub mod random;
+pub mod replication;
 pub mod reply;
 pub mod server;
 pub mod words;

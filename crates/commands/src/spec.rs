@@ -55,6 +55,14 @@ pub enum ServerOp {
     Watch,
     // pub/sub
     Pubsub(PubsubOp),
+    // replication
+    Psync,
+    Replconf,
+    Replicaof,
+    Role,
+    Sync,
+    Wait,
+    Waitaof,
     // server
     Bgrewriteaof,
     Command,

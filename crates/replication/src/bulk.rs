@@ -5,7 +5,7 @@ use memchr::memmem;
 /// Longest header line that makes sense, bytes.
 const LINE_MAX: usize = 1024;
 /// Length of the mark.
-pub const MARK_BYTES: usize = 40;
+pub(crate) const MARK_BYTES: usize = 40;
 
 /// What stands at the front of the input where a snapshot is expected.
 #[derive(Clone, Debug, PartialEq, Eq)]

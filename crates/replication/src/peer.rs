@@ -11,6 +11,8 @@ pub struct Peer {
     pub eof: bool,
     /// It understands `+CONTINUE <id>`.
     pub psync2: bool,
+    /// It asked with PSYNC, and is answered; SYNC is not.
+    pub psync: bool,
     /// It wants a snapshot and no stream (`redis-cli --rdb`).
     pub rdb_only: bool,
     /// The snapshot shall hold functions only, no data.

@@ -148,15 +148,16 @@ impl Ring {
             }
         }
         self.cursors[cursor.0] = Some(from + wanted as u64);
+        self.trim();
         Ok(wanted)
     }
 
     /// Drops blocks that neither the size nor a cursor keeps.
     fn trim(&mut self) {
-        let slowest = self.cursors.iter().flatten().copied().min().unwrap_or(self.end);
         while let Some(block) = self.blocks.front() {
             let after = self.first + block.len() as u64;
-            if self.end.saturating_sub(after) < self.size || slowest < after {
+            let needed = |place: &u64| *place < after;
+            if self.end.saturating_sub(after) < self.size || self.cursors.iter().flatten().any(needed) {
                 break;
             }
             self.blocks.pop_front();

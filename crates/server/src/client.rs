@@ -75,6 +75,8 @@ pub mod flag {
     pub const PUBSUB: u32 = 1 << 7;
     /// Shown every call (MONITOR).
     pub const MONITOR: u32 = 1 << 8;
+    /// A replica.
+    pub const REPLICA: u32 = 1 << 9;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.

@@ -39,7 +39,9 @@ async fn run(shared: Arc<Shared>) {
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         shared.rates.sample(Instant::now(), || shared.totals());
         // While clients are paused the data stays as it is.
-        if shared.active_expire.load(Relaxed) && !shared.pause.is_on() {
+        // On a replica nothing expires but by its primary.
+        let idle = shared.pause.is_on() || shared.replication.follows();
+        if shared.active_expire.load(Relaxed) && !idle {
             sample_ttls(&shared);
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);
             expire_cycle(&shared, &values, period.mul_f64(share)).await;
@@ -92,6 +94,9 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), rng);
     txn.lazy = values.lazy();
     txn.acquire_one(partition);
+    if shared.replication.follows() {
+        return false;
+    }
     txn.effects.enable(shared.log.is_active());
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
     if !txn.effects.is_empty() {
@@ -106,6 +111,7 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     crate::dispatch::blocking::post_rechecks(&mut txn);
     txn.release();
     delivery.wake_all();
+    shared.replication.wake();
     let counters = std::mem::take(&mut txn.counters);
     shared.stats.add(shared.stats.background(), &counters);
     txn.garbage.drain(..).for_each(|garbage| shared.free_lazily(garbage));

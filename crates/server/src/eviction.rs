@@ -72,7 +72,7 @@ pub(crate) fn evict_clients(shared: &Shared, limit: u64) {
 fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, samples: usize) -> bool {
     let partition = txn.rng.usize(0..shared.keyspace.partitions());
     txn.acquire_one(partition);
-    txn.effects.enable(shared.log.is_active());
+    txn.effects.enable(shared.log.is_active() && !shared.replication.follows());
     let mut candidates: Vec<Candidate> = Vec::new();
     for db in 0..shared.keyspace.databases() {
         txn.sample(db, policy, samples, &mut candidates);

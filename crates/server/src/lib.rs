@@ -21,6 +21,7 @@ pub mod process;
 pub mod pubsub;
 pub mod raft;
 pub mod refusal;
+pub mod replication;
 mod server;
 pub mod shared;
 pub mod slowlog;

@@ -13,6 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Rele
 pub trait Consumer: Send + Sync {
     /// `frames` (RESP arrays, SELECT where the database changes) were appended at byte `offset`.
     fn append(&self, offset: u64, frames: &[u8]);
+
+    /// What follows is for the database that `frames` select. Told to those who begin to read a stream that is another
+    /// server's, in which nothing can be put: it has no offsets.
+    fn begin(&self, _frames: &[u8]) {}
 }
 
 /// A consumer and whether replies wait for it.
@@ -26,6 +30,8 @@ struct Inner {
     attached: Vec<Attached>,
     /// Database the last frame was for.
     db: Option<usize>,
+    /// Somebody begins to read here, and must be told the database.
+    fresh: bool,
     scratch: Vec<u8>,
 }
 
@@ -35,9 +41,9 @@ impl Inner {
         self.scratch.clear();
         let several = effects.len() > 1;
         for (index, (db, command)) in effects.frames().enumerate() {
-            if self.db != Some(db) {
-                frame(&mut self.scratch, &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()]);
-                self.db = Some(db);
+            if self.db != Some(db) || self.fresh {
+                select(&mut self.scratch, db);
+                (self.db, self.fresh) = (Some(db), false);
             }
             if several && index == 0 {
                 frame(&mut self.scratch, &[b"MULTI"]);
@@ -78,17 +84,17 @@ impl Log {
         self.holds.load(Acquire)
     }
 
-    /// Adds a consumer. It sees what is appended from now on.
-    pub fn attach(&self, consumer: Arc<dyn Consumer>, holds_replies: bool) {
+    /// Adds a consumer. It sees what is appended from now on, which begins at the offset returned.
+    pub fn attach(&self, consumer: Arc<dyn Consumer>, holds_replies: bool) -> u64 {
         let mut inner = self.inner.lock();
         inner.attached.push(Attached { consumer, holds: holds_replies });
-        // A fresh consumer must be told the database.
-        inner.db = None;
+        inner.fresh = true;
         if holds_replies && !self.holds.load(Acquire) {
             self.released.store(self.end.load(Acquire), Release);
             self.holds.store(true, Release);
         }
         self.active.store(true, Release);
+        self.end()
     }
 
     /// Removes a consumer; replies that only it held are let go.
@@ -122,7 +128,7 @@ impl Log {
 
     /// Has the next frame begin with SELECT, as it must where somebody begins to read.
     pub fn reselect(&self) {
-        self.inner.lock().db = None;
+        self.inner.lock().fresh = true;
     }
 
     /// Appends the effects of one commit, wrapped in MULTI/EXEC when there are several. Returns the offset after them.
@@ -133,7 +139,7 @@ impl Log {
         let start = self.end.load(Acquire);
         let mut commands = effects.frames();
         let len = match (effects.len(), commands.next()) {
-            (1, Some((db, frame))) if inner.db == Some(db) => {
+            (1, Some((db, frame))) if inner.db == Some(db) && !inner.fresh => {
                 inner.attached.iter().for_each(|attached| attached.consumer.append(start, frame));
                 frame.len()
             }
@@ -142,6 +148,50 @@ impl Log {
         let end = start + len as u64;
         self.end.store(end, Release);
         end
+    }
+
+    /// Appends frames as they are: a command of no database (PING), or the bytes of the stream this server follows, which
+    /// is at database `db` after them. Returns the offset after them.
+    pub fn append_frames(&self, frames: &[u8], db: Option<usize>) -> u64 {
+        let mut inner = self.inner.lock();
+        if let Some(after) = db {
+            let before = inner.db.replace(after).unwrap_or(0);
+            if std::mem::take(&mut inner.fresh) {
+                let mut frames = Vec::new();
+                select(&mut frames, before);
+                inner.attached.iter().for_each(|attached| attached.consumer.begin(&frames));
+            }
+        }
+        let start = self.end.load(Acquire);
+        for attached in &inner.attached {
+            attached.consumer.append(start, frames);
+        }
+        let end = start + frames.len() as u64;
+        self.end.store(end, Release);
+        end
+    }
+
+    /// The next byte is the one at `offset`: the data became another's, whose stream is at that place. Nothing of what
+    /// was held before tells of the data any more.
+    pub fn restart(&self, offset: u64) {
+        let mut inner = self.inner.lock();
+        (inner.db, inner.fresh) = (None, true);
+        self.end.store(offset, Release);
+        self.released.store(offset, Release);
+        drop(inner);
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.iter().for_each(|(_, client)| client.mailbox.wake());
+    }
+
+    /// The stream that follows is at this database.
+    pub fn set_db(&self, db: usize) {
+        self.inner.lock().db = Some(db);
+    }
+
+    /// Offset after the last byte, and the database that the stream is at there, if it was told.
+    pub fn place(&self) -> (u64, Option<usize>) {
+        let inner = self.inner.lock();
+        (self.end(), inner.db)
     }
 
     /// Offset after the last byte.
@@ -178,8 +228,12 @@ impl Log {
     }
 }
 
+fn select(out: &mut Vec<u8>, db: usize) {
+    frame(out, &[b"SELECT", itoa::Buffer::new().format(db).as_bytes()]);
+}
+
 /// Appends a command as a RESP array.
-fn frame(out: &mut Vec<u8>, words: &[&[u8]]) {
+pub(crate) fn frame(out: &mut Vec<u8>, words: &[&[u8]]) {
     let mut reply = redoubt_resp::Reply::new(out, false);
     reply.array(words.len());
     words.iter().for_each(|word| reply.bulk(word));

@@ -76,6 +76,7 @@ impl Builder {
         if values.appendonly {
             open_append_only(&shared, &values).inspect_err(|_| shared.request_stop())?;
         }
+        follow_configured(&shared).map_err(|error| abandon(&shared, error))?;
         let control = start_control(Arc::clone(&shared), workers, listeners)
             .map_err(|error| abandon(&shared, error))?;
         shared.memory.recalibrate();
@@ -93,6 +94,17 @@ fn open_append_only(shared: &Arc<Shared>, values: &Values) -> Result<(), StartEr
         return Err(failed(format!("{} holds data, which cannot be loaded yet", directory.folder_name())));
     }
     crate::aof::start(shared, directory).map_err(|error| failed(error.to_string()))
+}
+
+/// Becomes the replica that the configuration says.
+fn follow_configured(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let values = shared.values();
+    if let Some((host, port)) = values.replication.replicaof.split_once(' ')
+        && let Ok(port) = port.parse()
+    {
+        shared.replication.follow(shared, host, port)?;
+    }
+    Ok(())
 }
 
 fn abandon(shared: &Shared, error: std::io::Error) -> StartError {
@@ -219,6 +231,7 @@ async fn control(
             Err(error) => tracing::error!("the unix socket could not be registered: {error}"),
         }
     }
+    tasks.spawn(crate::replication::cron(Arc::clone(&shared)));
     let mut stop = shared.stop.subscribe();
     loop {
         tokio::select! {
@@ -240,6 +253,7 @@ async fn control(
     }
     tcp.shutdown().await;
     tasks.shutdown().await;
+    shared.replication.end();
     Arc::into_inner(workers)
 }
 

@@ -108,6 +108,8 @@ pub struct Shared {
     pub stop: tokio::sync::watch::Sender<bool>,
     /// Active expiry may be switched off by DEBUG.
     pub active_expire: AtomicBool,
+    /// Backlog, replicas, the link to a primary.
+    pub replication: crate::replication::Replication,
     /// Reaches the control thread for new listening sockets, once it runs.
     pub(crate) reopen: Mutex<Option<tokio::sync::mpsc::UnboundedSender<crate::net::listener::Reopen>>>,
     /// Port that is really listened on.
@@ -159,6 +161,7 @@ impl Shared {
             started: SystemTime::now(),
             stop: tokio::sync::watch::Sender::new(false),
             active_expire: AtomicBool::new(true),
+            replication: crate::replication::Replication::new(),
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
             hub: crate::pubsub::Hub::default(),
@@ -178,6 +181,7 @@ impl Shared {
         self.hub.configure(&values);
         self.memory.limit.store(values.maxmemory, Relaxed);
         self.aof.configure(self, &values);
+        self.replication.configure(&values);
         *self.values.write() = Arc::new(values);
         self.generation.fetch_add(1, Relaxed);
     }
@@ -220,6 +224,11 @@ impl Shared {
             // Without the background thread (the server stops) it is dropped here.
             self.lazy_freed.free(rejected.0);
         }
+    }
+
+    /// Offset up to which the log is safe in our append-only file; none without such a file.
+    pub fn fsynced_offset(&self) -> Option<u64> {
+        None
     }
 
     /// A new client id.

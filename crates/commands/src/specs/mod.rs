@@ -9,6 +9,7 @@ pub mod hash_fields;
 pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod server_keys;
 pub mod set;

@@ -60,6 +60,10 @@ impl Consumer for Queue {
         // Costs nothing unless the writer waits.
         self.filled.notify_one();
     }
+
+    fn begin(&self, frames: &[u8]) {
+        self.inner.lock().current.bytes.extend_from_slice(frames);
+    }
 }
 
 impl Inner {

@@ -5,6 +5,7 @@
 
 mod docs;
 mod file;
+mod replication;
 mod rewrite;
 mod table;
 mod typed;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use docs::docs_table;
 pub use file::{FileError, LoadError, Place, Reader, Rename, split_words};
+pub use replication::ReplicationValues;
 pub use rewrite::RewriteError;
 pub use table::{Change, Effect, GROUPS, Group, SETTINGS, Setting};
 pub use typed::{Allow, LogFormat, LogLevel, OutputLimits, Values};
@@ -183,6 +185,15 @@ impl Config {
             }
         }
         Ok(changed)
+    }
+
+    /// Takes over what the server came to by another way than CONFIG SET (REPLICAOF).
+    pub(crate) fn note(&mut self, name: &str, text: &str) {
+        if let Some((index, _)) = table::find(name)
+            && let Ok(value) = self.parse_text(index, text)
+        {
+            self.values[index] = value;
+        }
     }
 
     /// Takes back what one `set` changed (the server could not apply it).

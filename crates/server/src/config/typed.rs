@@ -1,6 +1,7 @@
 //! The settings the engine reads, typed. Copied out at the start and after a change: no request looks a setting up.
 
 use super::Config;
+use super::replication::ReplicationValues;
 use super::value::{OutputLimit, Value};
 use redoubt_commands::Settings;
 use redoubt_store::{EncodingLimits, Lazy};
@@ -133,6 +134,7 @@ pub struct Values {
     pub aof_disable_auto_gc: bool,
     /// Empty: none.
     pub requirepass: String,
+    pub replication: ReplicationValues,
     pub enable_debug_command: Allow,
     pub enable_protected_configs: Allow,
     /// Those that data commands read.
@@ -217,6 +219,7 @@ impl Config {
             aof_timestamp_enabled: self.flag("aof-timestamp-enabled"),
             aof_disable_auto_gc: self.flag("aof-disable-auto-gc"),
             requirepass: self.text("requirepass"),
+            replication: self.replication(),
             enable_debug_command: self.allow("enable-debug-command"),
             enable_protected_configs: self.allow("enable-protected-configs"),
             commands: self.command_settings(),
@@ -257,11 +260,11 @@ impl Config {
         }
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.value(name), Value::Bool(true))
     }
 
-    fn integer(&self, name: &str) -> i64 {
+    pub(super) fn integer(&self, name: &str) -> i64 {
         match self.value(name) {
             Value::Int(number) => *number,
             other => unreachable!("{name} is no number but {other:?}"),
@@ -269,11 +272,11 @@ impl Config {
     }
 
     /// A number whose bounds in the table fit `T`.
-    fn number<T: TryFrom<i64>>(&self, name: &str) -> T {
+    pub(super) fn number<T: TryFrom<i64>>(&self, name: &str) -> T {
         T::try_from(self.integer(name)).ok().expect("bounds in the table fit the type")
     }
 
-    fn bytes(&self, name: &str) -> usize {
+    pub(super) fn bytes(&self, name: &str) -> usize {
         match self.value(name) {
             Value::Bytes(bytes) => *bytes as usize,
             other => unreachable!("{name} is no size but {other:?}"),
@@ -289,29 +292,29 @@ impl Config {
         }
     }
 
-    fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(super) fn seconds(&self, name: &str) -> Option<Duration> {
         Some(self.number(name)).filter(|seconds| *seconds != 0).map(Duration::from_secs)
     }
 
-    fn choice(&self, name: &str) -> &'static str {
+    pub(super) fn choice(&self, name: &str) -> &'static str {
         match self.value(name) {
             Value::Choice(word) => word,
             other => unreachable!("{name} is no choice but {other:?}"),
         }
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         match self.value(name) {
             Value::Text(text) => text.clone(),
             other => unreachable!("{name} is no text but {other:?}"),
         }
     }
 
-    fn path(&self, name: &str) -> Option<PathBuf> {
+    pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         Some(self.text(name)).filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
-    fn words(&self, name: &str) -> Vec<String> {
+    pub(super) fn words(&self, name: &str) -> Vec<String> {
         match self.value(name) {
             Value::Words(words) => words.clone(),
             other => unreachable!("{name} is no list but {other:?}"),

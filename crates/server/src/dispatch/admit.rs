@@ -2,6 +2,7 @@
 
 use crate::client::flag;
 use crate::dispatch::{Scope, Session};
+use crate::replication::gate;
 use redoubt_commands::spec::{Flags, PubsubOp, Run, ServerOp, internal};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, CommandError, Context};
@@ -46,6 +47,10 @@ impl Session {
         if self.shared.refusal.is_on() {
             self.admit_while_refusing(command)?;
         }
+        let gate = self.shared.replication.gate();
+        if gate != 0 {
+            self.admit_gated(command, gate)?;
+        }
         if self.restricted {
             self.admit_restricted(command)?;
         }
@@ -54,6 +59,30 @@ impl Session {
         }
         let queues = self.multi.is_some() && !controls_transaction(command, args);
         Ok(if queues { Admission::Queue } else { Admission::Run })
+    }
+
+    /// What a replica, or a primary with too few of them, refuses.
+    #[cold]
+    fn admit_gated(&self, command: &Command, gate: u32) -> Result<(), CommandError> {
+        let flags = command.spec.flags;
+        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        let writes =
+            flags.has(Flags::WRITE) || (is_exec && self.multi.as_ref().is_some_and(|multi| multi.changes));
+        if gate & gate::FEW_REPLICAS != 0 && writes {
+            return Err(CommandError::text("NOREPLICAS Not enough good replicas to write."));
+        }
+        if gate & gate::READ_ONLY != 0 && writes {
+            return Err(CommandError::text("READONLY You can't write against a read only replica."));
+        }
+        if gate & gate::STALE != 0 && !flags.has(Flags::STALE) {
+            return Err(CommandError::text(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ));
+        }
+        if gate & gate::LOADING != 0 && !flags.has(Flags::LOADING) {
+            return Err(CommandError::text("LOADING Redis is loading the dataset in memory"));
+        }
+        Ok(())
     }
 
     /// Commands of a stream were admitted where they first ran.
@@ -102,7 +131,7 @@ impl Session {
             )));
         }
         let touches = Flags::WRITE.with(Flags::READONLY).with(internal::MAY_REPLICATE);
-        if self.client.has(flag::MONITOR) && command.spec.flags.any(touches) {
+        if (self.client.has(flag::MONITOR) || self.is_replica()) && command.spec.flags.any(touches) {
             return Err(CommandError::text("ERR Replica can't interact with the keyspace"));
         }
         Ok(())
@@ -118,6 +147,10 @@ impl Session {
         self.shared.memory.report();
         // While clients are paused the data stays as it is, whatever the limit says.
         if !self.shared.memory.is_over() || self.shared.pause.is_on() {
+            return Ok(());
+        }
+        // A replica has what its primary has.
+        if self.shared.replication.follows() && scope.values.replication.replica_ignore_maxmemory {
             return Ok(());
         }
         ctx.txn.release();

@@ -218,7 +218,9 @@ impl Session {
 
     /// Ends the parked call without an element, unless it is being served right now.
     fn give_up(&mut self, local: &mut Local, error: Option<&str>, output: &mut Output) {
-        let Some(call) = self.parked.clone() else { return };
+        let Some(call) = self.parked.clone() else {
+            return self.look_at_wait(output, true, error);
+        };
         if !call.claim(ENDED) {
             return;
         }

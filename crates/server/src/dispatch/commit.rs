@@ -29,12 +29,13 @@ impl Session {
     }
 
     /// Appends the effects to the log and hands on the events.
-    pub(super) fn publish(&self, ctx: &mut Context<'_>) {
+    pub(crate) fn publish(&self, ctx: &mut Context<'_>) {
         let txn = &mut ctx.txn;
         if !txn.effects.is_empty() {
             let end = self.shared.log.append(&txn.effects);
             txn.effects.clear();
             txn.set_log_offset(end);
+            self.written.set(end);
         }
         self.tell_events(ctx);
     }

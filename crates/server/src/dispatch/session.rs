@@ -8,13 +8,15 @@ use crate::dispatch::blocking::ParkedCall;
 use crate::dispatch::transaction::{Multi, Watched};
 use crate::net::output::Output;
 use crate::pubsub::{Delivery, Subscriptions};
+use crate::replication::{Feed, Waiting};
 use crate::shared::{Shared, unix_ms};
 use crate::slowlog::{SlowLog, without_secrets};
 use redoubt_commands::Args;
 use redoubt_commands::spec::Flags;
 use redoubt_commands::table::Command;
+use redoubt_replication::Peer;
 use redoubt_store::Txn;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -76,6 +78,16 @@ pub(crate) struct Session {
     pub(crate) listens: bool,
     /// Not every command may run: subscriptions in RESP2, or MONITOR.
     pub(crate) restricted: bool,
+    /// What the client said with REPLCONF.
+    pub(crate) peer: Box<Peer>,
+    /// The client is a replica, fed from here.
+    pub(crate) feed: Option<Arc<Feed>>,
+    /// The call of WAIT it is parked in.
+    pub(crate) waiting: Option<Waiting>,
+    /// End of the log after the last of its writes.
+    pub(crate) written: Cell<u64>,
+    /// What it changes goes to the log, if anybody reads that.
+    pub(crate) records: bool,
     /// Its calls come from a stream of commands, not from a client.
     pub(crate) applies: Option<Origin>,
     /// What went wrong first in that stream, since it was last asked.
@@ -104,6 +116,11 @@ impl Session {
             subscriptions: None,
             listens: false,
             restricted: false,
+            peer: Box::default(),
+            feed: None,
+            waiting: None,
+            written: Cell::new(0),
+            records: true,
             applies: None,
             fault: None,
             faults: 0,
@@ -112,31 +129,37 @@ impl Session {
     }
 
     /// Gets the transaction of a batch ready for this client.
-    pub(crate) fn prepare(&self, txn: &mut Txn<'_>, values: &Values) {
+    pub(crate) fn prepare(&mut self, txn: &mut Txn<'_>, values: &Values) {
         txn.set_db(self.db);
         txn.clock.lfu = values.commands.lfu;
         txn.clock.log_factor = values.lfu_log_factor;
         txn.clock.decay_minutes = values.lfu_decay_time;
         txn.clock.touch = !self.client.has(flag::NO_TOUCH);
+        let follows = self.shared.replication.follows();
+        self.records = self.applies.is_none() && !follows;
         self.record(txn);
         txn.lazy = values.lazy();
-        txn.keep_expired = self.shared.pause.is_on();
+        // A replica's data expire when its primary says so.
+        txn.keep_expired = follows || self.shared.pause.is_on();
         if self.applies.is_some() {
             txn.judge_nothing();
         }
     }
 
-    /// Has effects recorded if somebody listens. Whoever begins to listen does so while all partitions are held, so this
-    /// is looked at anew after they were acquired.
+    /// Has what follows recorded, if anybody reads the log. Asked for again with every lock: whoever attaches to the log
+    /// and then takes all locks, to see the data at that moment, misses nothing of what is done afterwards.
     #[inline]
     pub(crate) fn record(&self, txn: &mut Txn<'_>) {
-        txn.effects.enable(self.applies.is_none() && self.shared.log.is_active());
+        txn.effects.enable(self.records && self.shared.log.is_active());
     }
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
     /// thread.
     pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, now_ms: i64, commands: usize) {
         self.delivery.borrow_mut().wake_all();
+        if self.shared.replication.is_active() {
+            self.shared.replication.wake();
+        }
         let counters = std::mem::take(&mut txn.counters);
         if self.applies != Some(Origin::Loading) {
             self.shared.stats.add(worker, &counters);
@@ -236,7 +259,7 @@ impl Session {
         {
             self.paused_until = None;
         }
-        self.parked.is_some() || self.paused_until.is_some()
+        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some()
     }
 
     /// Whether a request could be told to wait and be tried again.
@@ -250,9 +273,10 @@ impl Session {
 
     /// Unix ms at which the session has something to do by itself.
     pub(crate) fn wakes_at(&self) -> Option<i64> {
-        match &self.parked {
-            Some(call) => call.deadline_ms(),
-            None => self.paused_until,
+        match (&self.parked, &self.waiting) {
+            (Some(call), _) => call.deadline_ms(),
+            (None, Some(waiting)) => waiting.deadline_ms,
+            (None, None) => self.paused_until,
         }
     }
 
@@ -290,6 +314,10 @@ impl Session {
     /// The connection ends: take every trace of it out of the keyspace.
     pub(crate) fn close(mut self) {
         self.abandon_parked();
+        self.end_wait();
+        if let Some(feed) = self.feed.take() {
+            self.shared.replication.leave(&self.shared, &feed);
+        }
         self.leave_channels();
         self.unwatch_all();
     }

@@ -23,6 +23,8 @@ pub(crate) struct Multi {
     doomed: bool,
     /// Some queued command writes.
     pub(crate) writes: bool,
+    /// Some queued command changes keys.
+    pub(crate) changes: bool,
     /// Some queued command needs memory.
     pub(crate) needs_memory: bool,
 }
@@ -56,6 +58,7 @@ impl Session {
         // Nothing of a doomed transaction will ever run.
         if !multi.doomed {
             multi.writes |= Session::may_write(command);
+            multi.changes |= command.spec.is_write();
             multi.needs_memory |= command.spec.flags.has(Flags::DENYOOM);
             let words = args.words().iter().map(|word| Box::from(*word)).collect();
             multi.queue.push(Queued { command, words });

@@ -57,7 +57,10 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("instantaneous_input_repl_kbps", "0.00");
     page.field("instantaneous_output_repl_kbps", "0.00");
     page.field("rejected_connections", stats.rejected_connections.load(Relaxed));
-    page.same(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+    let (full, partial, refused) = facts.shared.replication.syncs();
+    page.field("sync_full", full);
+    page.field("sync_partial_ok", partial);
+    page.field("sync_partial_err", refused);
     page.field("expired_subkeys", stats.expired_fields());
     page.field("expired_keys", stats.expired());
     page.field("evicted_keys", stats.evicted_keys());

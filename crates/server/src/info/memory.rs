@@ -32,7 +32,10 @@ pub(super) fn memory(facts: &Facts<'_>, page: &mut Page) {
     page.bytes("maxmemory", facts.values.maxmemory);
     page.field("maxmemory_policy", facts.values.maxmemory_policy);
     fragmentation(page, &allocator, used, rss);
-    page.same(&["mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers"], 0);
+    page.field("mem_not_counted_for_evict", 0);
+    // The backlog is all that replicas are fed from.
+    let backlog = facts.shared.replication.backlog_memory();
+    page.same(&["mem_replication_backlog", "mem_total_replication_buffers"], backlog);
     page.field("mem_clients_slaves", 0);
     page.field("mem_clients_normal", clients);
     page.field("mem_cluster_links", 0);

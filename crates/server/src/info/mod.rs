@@ -44,7 +44,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// One line.
-    fn field(&mut self, name: &str, value: impl Display) {
+    pub(crate) fn field(&mut self, name: &str, value: impl Display) {
         let _ = write!(self.text, "{name}:{value}\r\n");
     }
 

@@ -114,18 +114,7 @@ fn append_only_sizes(facts: &Facts<'_>, page: &mut Page) {
 }
 
 pub(super) fn replication(facts: &Facts<'_>, page: &mut Page) {
-    page.field("role", "master");
-    page.field("connected_slaves", 0);
-    page.field("master_failover_state", "no-failover");
-    // The history of the data begins with the process: nothing is loaded at the start yet.
-    page.field("master_replid", &facts.shared.run_id);
-    page.field("master_replid2", "0".repeat(40));
-    page.field("master_repl_offset", facts.shared.log.end());
-    page.field("second_repl_offset", -1);
-    page.field("repl_backlog_active", 0);
-    let size = facts.shared.config.read().get(&["repl-backlog-size"]);
-    page.field("repl_backlog_size", size.first().map_or("0", |(_, text)| text));
-    page.same(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+    crate::replication::print(facts.shared, facts.values, page);
 }
 
 pub(super) fn cpu(_: &Facts<'_>, page: &mut Page) {

@@ -4,6 +4,7 @@ use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Session};
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
+use crate::replication::Refill;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::Local;
 use redoubt_resp::{Limits, ProtocolError, Reply, RequestParser, Span, Status};
@@ -245,10 +246,35 @@ impl Connection {
         if self.session.listens {
             self.output.give_back();
         }
+        if self.session.feed.is_some() && !self.feed().await {
+            return false;
+        }
         self.publish();
         let within = self.check_limits();
         self.set_timer();
         within
+    }
+
+    /// Sends a replica what there is for it, as long as the socket takes it. False when the connection must end.
+    async fn feed(&mut self) -> bool {
+        for turn in 1.. {
+            if self.output.pending() > 0 {
+                return true;
+            }
+            let Some(feed) = &self.session.feed else { return true };
+            match feed.refill(&mut self.output, self.shared.replication.now_ms()) {
+                Refill::More => {}
+                Refill::Nothing => return true,
+                Refill::Close => return false,
+            }
+            if !self.flush_now().await {
+                return false;
+            }
+            if turn % BATCHES_PER_TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        true
     }
 
     /// One attempt to write; what does not fit stays for `poll_event`.
@@ -393,6 +419,7 @@ impl Connection {
                 }
             }
         }
+        self.session.look_at_wait(&mut self.output, false, None);
         self.read_inbox()
     }
 
@@ -418,13 +445,14 @@ impl Connection {
 
     /// False when the client was idle for too long.
     fn on_timer(&mut self) -> bool {
-        if self.session.is_parked() {
+        if self.session.is_parked() || self.session.waiting.is_some() {
             let mut local = self.local.borrow_mut();
             return self.session.timed_out(&mut local, &mut self.output);
         }
         let limit = self.local.borrow().values.timeout;
         let idle = unix_ms() - self.client.active_ms.load(Relaxed);
-        let exempt = self.session.is_waiting() || self.client.has(flag::PUBSUB);
+        let exempt =
+            self.session.is_waiting() || self.client.has(flag::PUBSUB) || self.client.has(flag::REPLICA);
         limit.is_none_or(|limit| exempt || idle < limit.as_millis() as i64)
     }
 

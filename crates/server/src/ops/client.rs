@@ -227,7 +227,9 @@ enum Class {
     Normal,
     /// With subscriptions.
     Pubsub,
-    /// Replicas and masters: none can be connected yet.
+    /// Fed from here.
+    Replica,
+    /// The link to a primary, which is no connection of this list.
     Other,
 }
 
@@ -236,7 +238,8 @@ impl Class {
         match word.to_ascii_lowercase().as_slice() {
             b"normal" => Ok(Class::Normal),
             b"pubsub" => Ok(Class::Pubsub),
-            b"replica" | b"slave" | b"master" => Ok(Class::Other),
+            b"replica" | b"slave" => Ok(Class::Replica),
+            b"master" => Ok(Class::Other),
             _ => {
                 let word = String::from_utf8_lossy(word);
                 Err(CommandError::owned(format!("ERR Unknown client type '{word}'")))
@@ -245,7 +248,13 @@ impl Class {
     }
 
     fn includes(self, client: &Client) -> bool {
-        let class = if client.has(flag::PUBSUB) { Class::Pubsub } else { Class::Normal };
+        let class = if client.has(flag::REPLICA) {
+            Class::Replica
+        } else if client.has(flag::PUBSUB) {
+            Class::Pubsub
+        } else {
+            Class::Normal
+        };
         self == class
     }
 }
@@ -323,7 +332,8 @@ fn max_age(word: &[u8]) -> Result<i64, CommandError> {
 
 /// Flags as CLIENT LIST prints them.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 9] = [
+    const LETTERS: [(u32, char); 10] = [
+        (flag::REPLICA, 'S'),
         (flag::MONITOR, 'O'),
         (flag::PUBSUB, 'P'),
         (flag::MULTI, 'x'),

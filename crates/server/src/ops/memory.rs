@@ -15,6 +15,7 @@ struct Figures {
     peak: u64,
     startup: u64,
     clients: u64,
+    backlog: u64,
     rss: u64,
     keys: u64,
     /// What waits for the append-only file.
@@ -61,6 +62,7 @@ impl Session {
             peak: memory.peak(),
             startup: memory.startup().min(used),
             clients: self.shared.clients.iter().map(|client| client.memory_bytes() as u64).sum(),
+            backlog: self.shared.replication.backlog_memory() as u64,
             rss: resident_bytes(),
             keys: keys.iter().map(|count| count.keys as u64).sum(),
             append_only: self.shared.aof.waiting_bytes(),
@@ -71,7 +73,7 @@ impl Session {
 
 impl Figures {
     fn overhead(&self) -> u64 {
-        (self.startup + self.clients).min(self.used)
+        (self.startup + self.clients + self.backlog).min(self.used)
     }
 }
 
@@ -85,7 +87,7 @@ fn write_stats(figures: &Figures, reply: &mut Reply<'_>) {
         ("peak.allocated", figures.peak),
         ("total.allocated", figures.used),
         ("startup.allocated", figures.startup),
-        ("replication.backlog", 0),
+        ("replication.backlog", figures.backlog),
         ("clients.slaves", 0),
         ("clients.normal", figures.clients),
         ("cluster.links", 0),

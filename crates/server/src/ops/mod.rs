@@ -10,6 +10,7 @@ mod info;
 mod introspect;
 mod memory;
 mod pubsub;
+mod replication;
 mod server;
 mod slowlog;
 
@@ -106,6 +107,9 @@ impl Session {
             }
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
+            Op::Psync | Op::Replconf | Op::Replicaof | Op::Role | Op::Sync | Op::Wait | Op::Waitaof => {
+                self.replication_op(ctx, op, args, scope)
+            }
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
         }

@@ -26,11 +26,13 @@ impl Session {
             PubsubOp::Publish => {
                 let hub = &self.shared.hub;
                 let count = hub.publish(&mut self.delivery.borrow_mut(), args.get(1), args.get(2));
+                self.tell_replicas(ctx, args);
                 self.reply(scope).int(count as i64);
             }
             PubsubOp::Spublish => {
                 let hub = &self.shared.hub;
                 let count = hub.publish_shard(&mut self.delivery.borrow_mut(), args.get(1), args.get(2));
+                self.tell_replicas(ctx, args);
                 self.reply(scope).int(count as i64);
             }
             PubsubOp::Channels => self.pubsub_channels(Kind::Channel, "CHANNELS", args, scope)?,
@@ -46,6 +48,17 @@ impl Session {
             PubsubOp::Help => introspect::help("pubsub", &mut self.reply(scope)),
         }
         Ok(())
+    }
+
+    /// Replicas have subscribers too. In a transaction the message is told with its other effects.
+    fn tell_replicas(&mut self, ctx: &mut Context<'_>, args: &Args<'_>) {
+        if self.shared.replication.is_active() {
+            ctx.txn.effect(args.words());
+            // Outside of a transaction nothing is held.
+            if ctx.txn.held().is_empty() {
+                self.publish(ctx);
+            }
+        }
     }
 
     fn subscribe(&mut self, kind: Kind, word: &str, args: &Args<'_>, scope: &mut Scope<'_>) {

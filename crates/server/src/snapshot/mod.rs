@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 pub enum Format {
     /// An RDB file, whole.
     Rdb(rdb::Options),
+    /// An RDB file that old versions read too, if nothing in the data needs a newer one: version 12 if fields of hashes
+    /// expire, else 10.
+    Portable,
     /// The commands that make the data.
     Commands,
 }

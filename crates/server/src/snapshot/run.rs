@@ -31,10 +31,11 @@ struct Size {
 /// Runs a snapshot to its end.
 pub(super) fn run(shared: &Shared, job: Job) {
     let Job { format, aux, mut targets } = job;
-    let sink = Arc::new(Sink::new(format, facts(shared)));
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.acquire(shared.keyspace.all_partitions());
     let held = Instant::now();
+    let format = settled(format, &txn);
+    let sink = Arc::new(Sink::new(format, facts(shared)));
     let walk = txn.begin_cut(Arc::clone(&sink) as Arc<dyn CutSink>);
     let walk = walk.expect("one snapshot runs at a time, and only snapshots begin cuts");
     let offset = shared.log.end();
@@ -50,6 +51,17 @@ pub(super) fn run(shared: &Shared, job: Job) {
     let mut writing = Writing { shared, sink: &sink, targets, trailer: None, spare: Vec::new() };
     let outcome = writing.file(walk, format, &aux, &sizes);
     writing.end(outcome);
+}
+
+/// The format that the data ask for.
+fn settled(format: Format, txn: &Txn<'_>) -> Format {
+    match format {
+        Format::Portable => {
+            let timed = (0..txn.keyspace().databases()).any(|db| txn.expiring_hashes(db) > 0);
+            Format::Rdb(rdb::Options { version: if timed { 12 } else { 10 }, ..rdb::Options::default() })
+        }
+        settled => settled,
+    }
 }
 
 fn sizes(txn: &Txn<'_>) -> Vec<Size> {

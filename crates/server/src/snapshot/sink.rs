@@ -67,6 +67,7 @@ impl Sink {
         match self.format {
             Format::Rdb(options) => Ok(Encoder::Rdb(Box::new(rdb::Writer::records(options)?))),
             Format::Commands => Ok(Encoder::Commands),
+            Format::Portable => unreachable!("the cut has settled it"),
         }
     }
 

@@ -1,0 +1,214 @@
+//! REPLCONF, PSYNC, SYNC, REPLICAOF, ROLE, WAIT, WAITAOF, FAILOVER: <https://redis.io/docs/latest/commands/?group=server>
+
+use crate::client::flag;
+use crate::dispatch::{ReplyMode, Scope, Session, Step};
+use crate::ops::Outcome;
+use crate::replication::{Follow, Waiting, Wanted};
+use crate::shared::unix_ms;
+use redoubt_commands::spec::ServerOp;
+use redoubt_commands::{Args, CommandError, Context};
+use redoubt_replication::Ask;
+use std::sync::Arc;
+
+const NO_LINK: CommandError =
+    CommandError::text("NOMASTERLINK Can't SYNC while not connected with my master");
+const PENDING: CommandError = CommandError::text("ERR SYNC and PSYNC are invalid with pending output");
+const WAIT_ON_REPLICA: &str = "cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
+    is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.";
+
+impl Session {
+    pub(super) fn replication_op(
+        &mut self,
+        ctx: &mut Context<'_>,
+        op: ServerOp,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Outcome {
+        match op {
+            ServerOp::Replconf => self.replconf(args, scope)?,
+            ServerOp::Psync => self.psync(Some((args.get(1), args.int(2)?)), scope)?,
+            ServerOp::Sync => self.psync(None, scope)?,
+            ServerOp::Replicaof => self.change_role(ctx, args, scope)?,
+            ServerOp::Role => self.role(scope),
+            ServerOp::Wait => return self.wait(ctx, args, scope),
+            ServerOp::Waitaof => return self.waitaof(ctx, args, scope),
+            other => unreachable!("{other:?} is none of replication"),
+        }
+        Ok(Step::Done)
+    }
+
+    fn replconf(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.applies.is_some() {
+            if args.len() > 1 && args.get(1).eq_ignore_ascii_case(b"getack") {
+                self.shared.replication.want_ack();
+            }
+            return Ok(());
+        }
+        let ask = self.peer.replconf(args.rest(1));
+        match ask.map_err(|error| CommandError::owned(error.to_string()))? {
+            Ask::Ok => self.reply(scope).ok(),
+            // Neither is answered, whoever asks.
+            Ask::Ack { offset, on_disk } => {
+                if let Some(feed) = &self.feed {
+                    self.shared.replication.acknowledged(feed, offset, on_disk);
+                }
+            }
+            Ask::GetAck => {}
+        }
+        Ok(())
+    }
+
+    /// Makes this connection a replica's.
+    fn psync(&mut self, psync: Option<(&[u8], i64)>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.feed.is_some() {
+            return Ok(());
+        }
+        if self.shared.replication.is_cut_off() {
+            return Err(NO_LINK);
+        }
+        if scope.output.pending() > 0 {
+            return Err(PENDING);
+        }
+        let mut peer = (*self.peer).clone();
+        peer.psync = psync.is_some();
+        let feed = self.shared.replication.serve(&self.shared, &self.client, peer, psync);
+        self.feed = Some(feed);
+        // What a replica sends from now on is not answered: all it receives is snapshot and stream.
+        self.reply_mode = ReplyMode::Off;
+        self.restricted = true;
+        Ok(())
+    }
+
+    /// REPLICAOF. It waits for others who may need partitions that a transaction holds: what that has done so far is told
+    /// first, and the rest comes after.
+    fn change_role(
+        &mut self,
+        ctx: &mut Context<'_>,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), CommandError> {
+        let held = *ctx.txn.held();
+        if !held.is_empty() {
+            self.publish(ctx);
+            ctx.txn.release();
+        }
+        let outcome = self.replicaof(args, scope);
+        if !held.is_empty() {
+            ctx.txn.acquire(held);
+        }
+        self.records = !self.shared.replication.follows();
+        outcome
+    }
+
+    fn replicaof(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        let (host, port) = (args.get(1), args.get(2));
+        let shared = Arc::clone(&self.shared);
+        if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
+            if shared.replication.lead(&shared) {
+                tracing::info!("MASTER MODE enabled (user request from '{}')", self.client.addr);
+                self.note_primary("no one");
+            }
+            self.reply(scope).ok();
+            return Ok(());
+        }
+        let port = std::str::from_utf8(port).ok().and_then(|port| port.parse::<u16>().ok());
+        let Some(port) = port else { return Err(CommandError::text("ERR Invalid master port")) };
+        let host = String::from_utf8_lossy(host).into_owned();
+        match shared.replication.follow(&shared, &host, port) {
+            Ok(Follow::Changed) => {
+                tracing::info!("REPLICAOF {host}:{port} enabled (user request from '{}')", self.client.addr);
+                self.note_primary(&format!("{host} {port}"));
+                self.reply(scope).ok();
+            }
+            Ok(Follow::Same) => self.reply(scope).simple("OK Already connected to specified master"),
+            Err(error) => {
+                return Err(CommandError::owned(format!("ERR the link could not be started: {error}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// CONFIG GET and CONFIG REWRITE tell of the primary.
+    fn note_primary(&self, value: &str) {
+        let mut config = self.shared.config.write();
+        config.note("replicaof", value);
+        self.shared.publish(&config);
+    }
+
+    fn role(&mut self, scope: &mut Scope<'_>) {
+        let shared = Arc::clone(&self.shared);
+        let end = shared.log.end() as i64;
+        let mut reply = self.reply(scope);
+        let told = shared.replication.link_role(|(host, port, state)| {
+            reply.array(5);
+            reply.bulk(b"slave");
+            reply.bulk(host.as_bytes());
+            reply.int(i64::from(port));
+            reply.bulk(state.as_bytes());
+            reply.int(if state == "connected" { end } else { -1 });
+        });
+        if told.is_some() {
+            return;
+        }
+        let feeds: Vec<_> = shared.replication.feeds().into_iter().filter(|feed| feed.is_online()).collect();
+        reply.array(3);
+        reply.bulk(b"master");
+        reply.int(end);
+        reply.array(feeds.len());
+        for feed in feeds {
+            reply.array(3);
+            reply.bulk(feed.ip().as_bytes());
+            reply.bulk_int(feed.peer.port);
+            reply.bulk_int(feed.standing().offset as i64);
+        }
+    }
+
+    fn wait(&mut self, ctx: &Context<'_>, args: &Args<'_>, scope: &mut Scope<'_>) -> Outcome {
+        if self.shared.replication.follows() {
+            return Err(CommandError::owned(format!("ERR WAIT {WAIT_ON_REPLICA}")));
+        }
+        let replicas = args.int(1)?;
+        let deadline_ms = deadline(args, 2)?;
+        let wanted = Wanted::Replicas(usize::try_from(replicas).unwrap_or(0));
+        Ok(self.park_wait(ctx, Waiting { offset: self.written.get(), wanted, deadline_ms }, scope))
+    }
+
+    fn waitaof(&mut self, ctx: &Context<'_>, args: &Args<'_>, scope: &mut Scope<'_>) -> Outcome {
+        let locally = args.int(1)?;
+        if !(0..=1).contains(&locally) {
+            return Err(CommandError::text("ERR value is out of range, value must between 0 and 1"));
+        }
+        let replicas = usize::try_from(args.int(2)?).map_err(|_| CommandError::NotPositive)?;
+        let deadline_ms = deadline(args, 3)?;
+        if self.shared.replication.follows() {
+            return Err(CommandError::owned(format!("ERR WAITAOF {WAIT_ON_REPLICA}")));
+        }
+        if locally == 1 && self.shared.fsynced_offset().is_none() {
+            return Err(CommandError::text(
+                "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.",
+            ));
+        }
+        let wanted = Wanted::OnDisk(locally == 1, replicas);
+        Ok(self.park_wait(ctx, Waiting { offset: self.written.get(), wanted, deadline_ms }, scope))
+    }
+
+    fn park_wait(&mut self, ctx: &Context<'_>, waiting: Waiting, scope: &mut Scope<'_>) -> Step {
+        if self.begin_wait(waiting, ctx.may_block, scope.output) { Step::Parked } else { Step::Done }
+    }
+
+    /// Whether the connection is a replica's.
+    pub(crate) fn is_replica(&self) -> bool {
+        self.client.has(flag::REPLICA)
+    }
+}
+
+/// Unix ms at which a call gives up that may last the milliseconds in this argument; none: never.
+fn deadline(args: &Args<'_>, index: usize) -> Result<Option<i64>, CommandError> {
+    let millis =
+        args.int(index).map_err(|_| CommandError::text("ERR timeout is not an integer or out of range"))?;
+    match millis {
+        0 => Ok(None),
+        millis if millis < 0 => Err(CommandError::NegativeTimeout),
+        millis => Ok(Some(unix_ms().saturating_add(millis))),
+    }
+}

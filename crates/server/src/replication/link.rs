@@ -1,0 +1,305 @@
+//! This server as a replica: a thread that keeps the link to the primary, takes over its snapshot and runs its stream.
+
+mod load;
+mod session;
+
+use super::{Replication, gate, new_id};
+use crate::config::Values;
+use crate::info::Page;
+use crate::shared::{Shared, unix_ms};
+use parking_lot::{Condvar, Mutex};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
+use std::time::Duration;
+
+/// Times between two attempts to reach the primary: the first, and the longest. Each failure doubles it, and a stream that
+/// was followed sets it back.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_MOST: Duration = Duration::from_secs(1);
+
+/// What the link is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Between attempts.
+    Connect,
+    Connecting,
+    Handshake,
+    Sync,
+    Connected,
+}
+
+/// A primary being followed. The thread holds one reference, `Replication` the other.
+pub(crate) struct Link {
+    state: Arc<State>,
+}
+
+/// What the thread shares with the rest of the server.
+pub(crate) struct State {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    phase: AtomicU8,
+    stopped: AtomicBool,
+    /// The socket, to be shut from outside.
+    socket: Mutex<Option<TcpStream>>,
+    wake: Condvar,
+    /// Held while the primary's data are being changed here: whoever has it, and has stopped the link, knows that
+    /// nothing more of it will be applied.
+    pub(crate) busy: Mutex<()>,
+    /// Unix ms at which the primary was last heard; 0: never.
+    pub(crate) heard_ms: AtomicI64,
+    /// Unix ms since which there is no link.
+    down_ms: AtomicI64,
+    /// Bytes of the stream read, in offsets.
+    pub(crate) read: AtomicU64,
+    /// Database the stream is at.
+    pub(crate) db: AtomicUsize,
+    /// Size of the snapshot, -1 where unknown, and bytes of it read.
+    pub(crate) sync_total: AtomicI64,
+    pub(crate) sync_read: AtomicU64,
+    /// The primary wants to hear where we are.
+    pub(crate) ack_wanted: AtomicBool,
+}
+
+impl State {
+    fn phase(&self) -> Phase {
+        match self.phase.load(Acquire) {
+            0 => Phase::Connect,
+            1 => Phase::Connecting,
+            2 => Phase::Handshake,
+            3 => Phase::Sync,
+            _ => Phase::Connected,
+        }
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        let before = self.phase.swap(phase as u8, Release);
+        if before == Phase::Connected as u8 && phase != Phase::Connected {
+            self.down_ms.store(unix_ms(), Relaxed);
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Acquire)
+    }
+
+    /// Has the thread use this socket. False if it is to stop.
+    pub(crate) fn adopt(&self, stream: &TcpStream) -> std::io::Result<bool> {
+        let mut socket = self.socket.lock();
+        *socket = Some(stream.try_clone()?);
+        Ok(!self.is_stopped())
+    }
+
+    /// Ends the thread, soon. On return nothing more of the primary's will be applied.
+    fn stop(&self) {
+        let socket = self.socket.lock();
+        self.stopped.store(true, Release);
+        if let Some(socket) = &*socket {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        self.wake.notify_all();
+        drop(socket);
+        drop(self.busy.lock());
+    }
+
+    /// Sleeps, unless it is to stop.
+    fn pause(&self, time: Duration) {
+        let mut socket = self.socket.lock();
+        *socket = None;
+        if !self.is_stopped() {
+            self.wake.wait_for(&mut socket, time);
+        }
+    }
+}
+
+impl Link {
+    /// Begins to follow.
+    fn start(shared: &Arc<Shared>, host: String, port: u16, db: usize) -> std::io::Result<Link> {
+        let state = Arc::new(State {
+            host,
+            port,
+            phase: AtomicU8::new(Phase::Connect as u8),
+            stopped: AtomicBool::new(false),
+            socket: Mutex::default(),
+            wake: Condvar::new(),
+            busy: Mutex::new(()),
+            heard_ms: AtomicI64::new(0),
+            down_ms: AtomicI64::new(unix_ms()),
+            read: AtomicU64::new(shared.log.end()),
+            db: AtomicUsize::new(db),
+            sync_total: AtomicI64::new(-1),
+            sync_read: AtomicU64::new(0),
+            ack_wanted: AtomicBool::new(false),
+        });
+        let (shared, own) = (Arc::downgrade(shared), Arc::clone(&state));
+        std::thread::Builder::new().name("replica-link".into()).spawn(move || {
+            let mut retry = RETRY_FIRST;
+            while !own.is_stopped() {
+                let Some(shared) = shared.upgrade() else { return };
+                if *shared.stop.borrow() {
+                    return;
+                }
+                let outcome = session::run(&shared, &own);
+                if own.phase() == Phase::Connected {
+                    retry = RETRY_FIRST;
+                }
+                own.set_phase(Phase::Connect);
+                shared.replication.link_lost(&shared, &own);
+                if let Err(error) = outcome
+                    && !own.is_stopped()
+                {
+                    tracing::warn!("link to primary {}:{}: {error}", own.host, own.port);
+                }
+                drop(shared);
+                own.pause(retry);
+                retry = (retry * 2).min(RETRY_MOST);
+            }
+        })?;
+        Ok(Link { state })
+    }
+
+    /// Whether the stream is being followed.
+    pub(crate) fn is_up(&self) -> bool {
+        self.state.phase() == Phase::Connected
+    }
+
+    /// Whether it is this primary.
+    fn is_to(&self, host: &str, port: u16) -> bool {
+        self.state.host.eq_ignore_ascii_case(host) && self.state.port == port
+    }
+
+    /// The fields of INFO between `role` and `connected_slaves`.
+    pub(crate) fn print(&self, shared: &Shared, values: &Values, page: &mut Page) {
+        let state = &self.state;
+        let phase = state.phase();
+        let ago = |ms: i64| if ms == 0 { -1 } else { (unix_ms() - ms) / 1000 };
+        page.field("master_host", &state.host);
+        page.field("master_port", state.port);
+        page.field("master_link_status", if phase == Phase::Connected { "up" } else { "down" });
+        let heard = if phase == Phase::Connected { ago(state.heard_ms.load(Relaxed)) } else { -1 };
+        page.field("master_last_io_seconds_ago", heard);
+        page.field("master_sync_in_progress", u8::from(phase == Phase::Sync));
+        page.field("slave_read_repl_offset", state.read.load(Relaxed).max(shared.log.end()));
+        page.field("slave_repl_offset", shared.log.end());
+        if phase == Phase::Sync {
+            let (total, read) = (state.sync_total.load(Relaxed), state.sync_read.load(Relaxed) as i64);
+            page.field("master_sync_total_bytes", total.max(0));
+            page.field("master_sync_read_bytes", read);
+            page.field("master_sync_left_bytes", if total < 0 { -1 } else { total - read });
+            let percent = if total > 0 { read as f64 / total as f64 * 100.0 } else { 0.0 };
+            page.field("master_sync_perc", format_args!("{percent:.2}"));
+            page.field("master_sync_last_io_seconds_ago", ago(state.heard_ms.load(Relaxed)));
+        }
+        if phase != Phase::Connected {
+            page.field("master_link_down_since_seconds", ago(state.down_ms.load(Relaxed)));
+        }
+        page.field("slave_priority", values.replication.replica_priority);
+        page.field("slave_read_only", u8::from(values.replication.replica_read_only));
+        page.field("replica_announced", u8::from(values.replication.replica_announced));
+    }
+
+    /// Host, port and state as ROLE answers them.
+    pub(crate) fn role(&self) -> (&str, u16, &'static str) {
+        let state = match self.state.phase() {
+            Phase::Connect => "connect",
+            Phase::Connecting => "connecting",
+            Phase::Handshake => "handshake",
+            Phase::Sync => "sync",
+            Phase::Connected => "connected",
+        };
+        (&self.state.host, self.state.port, state)
+    }
+}
+
+/// What became of REPLICAOF.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Follow {
+    /// The role or the primary is another now.
+    Changed,
+    /// It is this primary's replica already.
+    Same,
+}
+
+impl Replication {
+    /// Follows a primary from now on.
+    pub(crate) fn follow(&self, shared: &Arc<Shared>, host: &str, port: u16) -> std::io::Result<Follow> {
+        let _change = self.change.lock();
+        if self.link.lock().as_ref().is_some_and(|link| link.is_to(host, port)) {
+            return Ok(Follow::Same);
+        }
+        let values = shared.values();
+        self.follows.store(true, Release);
+        self.set_gate(gate::READ_ONLY, values.replication.replica_read_only);
+        self.set_gate(gate::FEW_REPLICAS, false);
+        let old = self.link.lock().take();
+        let db = old.map_or(0, |link| {
+            link.state.stop();
+            link.state.db.load(Relaxed)
+        });
+        // Writes that were admitted before have mostly ended once all partitions could be had. One that comes later
+        // still is in the log, so that the new primary sees that we are ahead.
+        let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+        txn.acquire(shared.keyspace.all_partitions());
+        txn.release();
+        self.drop_feeds(shared);
+        *self.link.lock() = Some(Link::start(shared, host.to_owned(), port, db)?);
+        self.refresh_stale(&values);
+        // Calls that wait for replicas cannot be answered by a replica.
+        self.waiting.lock().iter().for_each(|client| client.mailbox.wake());
+        Ok(Follow::Changed)
+    }
+
+    /// Follows nobody from now on. False if it did not before.
+    pub(crate) fn lead(&self, shared: &Arc<Shared>) -> bool {
+        let _change = self.change.lock();
+        let Some(old) = self.link.lock().take() else { return false };
+        old.state.stop();
+        // Replicas of ours that know the primary's id may stay where they are, and so may its other replicas.
+        self.history.lock().branch(new_id(), shared.log.end());
+        shared.log.reselect();
+        self.follows.store(false, Release);
+        for bit in [gate::READ_ONLY, gate::STALE, gate::LOADING] {
+            self.set_gate(bit, false);
+        }
+        // They learn the new id by coming again.
+        self.drop_feeds(shared);
+        *self.lonely.lock() = Some(std::time::Instant::now());
+        self.count_replicas(&shared.values());
+        true
+    }
+
+    /// The thread's session is over.
+    fn link_lost(&self, shared: &Shared, state: &State) {
+        if !state.is_stopped() {
+            self.refresh_stale(&shared.values());
+        }
+    }
+
+    /// What `tell` makes of host, port and state, if this is a replica.
+    pub(crate) fn link_role<T>(&self, tell: impl FnOnce((&str, u16, &'static str)) -> T) -> Option<T> {
+        self.link.lock().as_ref().map(|link| tell(link.role()))
+    }
+
+    /// Whether this is a replica that has no link to its primary.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.link.lock().as_ref().is_some_and(|link| !link.is_up())
+    }
+
+    /// The primary asks where we are.
+    pub(crate) fn want_ack(&self) {
+        if let Some(link) = &*self.link.lock() {
+            link.state.ack_wanted.store(true, Release);
+        }
+    }
+
+    /// The server ends: so does the link.
+    pub(crate) fn end(&self) {
+        if let Some(link) = &*self.link.lock() {
+            link.state.stop();
+        }
+    }
+}

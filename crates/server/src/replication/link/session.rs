@@ -1,0 +1,241 @@
+//! One connection to the primary, from the handshake to its end.
+
+use super::{Phase, State, load};
+use crate::apply::{Applier, ApplyError, Origin, Relay};
+use crate::config::Values;
+use crate::log::frame;
+use crate::shared::{Shared, unix_ms};
+use redoubt_replication::{Failure, Handshake, Identity, Outcome, Resume};
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Bytes asked for in one read.
+const READ_BYTES: usize = 256 * 1024;
+/// Time between two acknowledgements that nobody asked for.
+const ACK: Duration = Duration::from_secs(1);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SessionError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Handshake(#[from] Failure),
+    #[error("{0}")]
+    Stream(#[from] ApplyError),
+    #[error("the snapshot: {0}")]
+    Snapshot(#[from] redoubt_persistence::Error),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The socket and what was read from it.
+pub(super) struct Wire {
+    pub(super) stream: TcpStream,
+    pub(super) input: Vec<u8>,
+    scratch: Box<[u8]>,
+    timeout: Duration,
+    heard: Instant,
+}
+
+/// Runs a session until it ends, one way or another.
+pub(super) fn run(shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), SessionError> {
+    let values = shared.values();
+    state.set_phase(Phase::Connecting);
+    tracing::info!("Connecting to MASTER {}:{}", state.host, state.port);
+    let mut wire = Wire::connect(state, &values)?;
+    if !state.adopt(&wire.stream)? {
+        return Ok(());
+    }
+    state.set_phase(Phase::Handshake);
+    match wire.shake_hands(shared, state, &values)? {
+        Outcome::Partial { id } => shared.replication.go_on(shared, &values, id),
+        Outcome::Full { id, offset } => load::take_over(shared, state, &mut wire, Some((id, offset)))?,
+        Outcome::FullWithoutOffset => load::take_over(shared, state, &mut wire, None)?,
+    }
+    if state.is_stopped() {
+        return Ok(());
+    }
+    state.set_phase(Phase::Connected);
+    shared.replication.link_found(shared);
+    wire.follow(shared, state)
+}
+
+impl Wire {
+    fn connect(state: &State, values: &Values) -> io::Result<Wire> {
+        let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in (state.host.as_str(), state.port).to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, values.replication.repl_timeout) {
+                Ok(stream) => return Wire::new(stream, state, values),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn new(stream: TcpStream, state: &State, values: &Values) -> io::Result<Wire> {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(values.replication.repl_timeout))?;
+        if let Some(interval) = values.tcp_keepalive {
+            let keepalive =
+                TcpKeepalive::new().with_time(interval).with_interval(interval / 3 + Duration::from_secs(1));
+            SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        }
+        state.heard_ms.store(unix_ms(), Relaxed);
+        let (input, scratch) = (Vec::new(), vec![0; READ_BYTES].into_boxed_slice());
+        Ok(Wire { stream, input, scratch, timeout: values.replication.repl_timeout, heard: Instant::now() })
+    }
+
+    /// Reads what there is, waiting for it no longer than `wait`. False if nothing came.
+    ///
+    /// # Errors
+    /// Also when the primary was silent for `repl-timeout`.
+    pub(super) fn fill(&mut self, state: &State, wait: Duration) -> io::Result<bool> {
+        self.stream.set_read_timeout(Some(wait.max(Duration::from_millis(1))))?;
+        match self.stream.read(&mut self.scratch) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the primary closed the connection")),
+            Ok(count) => {
+                self.input.extend_from_slice(&self.scratch[..count]);
+                self.heard = Instant::now();
+                state.heard_ms.store(unix_ms(), Relaxed);
+                Ok(true)
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                if self.heard.elapsed() > self.timeout {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "the primary is silent"));
+                }
+                Ok(false)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn shake_hands(
+        &mut self,
+        shared: &Shared,
+        state: &State,
+        values: &Values,
+    ) -> Result<Outcome, SessionError> {
+        let mut out = Vec::new();
+        let resume = shared.replication.resume(shared);
+        let mut handshake = Handshake::new(identity(shared, values), resume, &mut out);
+        loop {
+            self.stream.write_all(&out)?;
+            out.clear();
+            self.fill(state, ACK)?;
+            let (read, outcome) = handshake.feed(&self.input, &mut out)?;
+            self.input.drain(..read);
+            if let Some(outcome) = outcome {
+                self.stream.write_all(&out)?;
+                tracing::info!("MASTER <-> REPLICA sync: {outcome:?}");
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Runs the primary's stream.
+    fn follow(&mut self, shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), SessionError> {
+        let mut applier = Applier::new(shared, Origin::Primary);
+        if !applier.select(state.db.load(Relaxed)) {
+            return Err(SessionError::Other("the primary has more databases".into()));
+        }
+        applier.relay_to(Box::new(Handover { shared: Arc::clone(shared), state: Arc::clone(state) }));
+        let mut ack_at = Instant::now();
+        while !state.is_stopped() {
+            if !self.input.is_empty() {
+                let _busy = state.busy.lock();
+                if state.is_stopped() {
+                    break;
+                }
+                if let Err(error) = applier.feed(&mut self.input) {
+                    shared.replication.distrust();
+                    return Err(error.into());
+                }
+            }
+            state.read.store(shared.log.end() + self.input.len() as u64, Relaxed);
+            if state.ack_wanted.swap(false, AcqRel) || ack_at <= Instant::now() {
+                self.acknowledge(shared)?;
+                ack_at = Instant::now() + ACK;
+            }
+            self.fill(state, ack_at.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, shared: &Shared) -> io::Result<()> {
+        let (mut applied, mut synced) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let applied = applied.format(shared.log.end()).as_bytes();
+        let mut out = Vec::new();
+        match shared.fsynced_offset() {
+            Some(offset) => {
+                let synced = synced.format(offset).as_bytes();
+                frame(&mut out, &[b"REPLCONF", b"ACK", applied, b"FACK", synced]);
+            }
+            None => frame(&mut out, &[b"REPLCONF", b"ACK", applied]),
+        }
+        self.stream.write_all(&out)
+    }
+}
+
+/// Appends the primary's stream to our log, as it is.
+struct Handover {
+    shared: Arc<Shared>,
+    state: Arc<State>,
+}
+
+impl Relay for Handover {
+    fn applied(&mut self, bytes: &[u8], db: usize) -> u64 {
+        self.state.db.store(db, Relaxed);
+        self.shared.log.append_frames(bytes, Some(db))
+    }
+}
+
+fn identity(shared: &Shared, values: &Values) -> Identity {
+    let some = |text: &str| Some(text.as_bytes().to_vec()).filter(|text| !text.is_empty());
+    let port = match values.replication.replica_announce_port {
+        0 => shared.port.load(Relaxed) as u16,
+        port => port,
+    };
+    Identity {
+        user: some(&values.replication.masteruser),
+        password: some(&values.replication.masterauth),
+        port,
+        ip: Some(values.replication.replica_announce_ip.clone()).filter(|ip| !ip.is_empty()),
+    }
+}
+
+impl crate::replication::Replication {
+    /// Where a session could go on.
+    fn resume(&self, shared: &Shared) -> Resume {
+        Resume::From { id: *self.history.lock().id(), offset: shared.log.end() }
+    }
+
+    /// The primary goes on where we were.
+    fn go_on(&self, shared: &Shared, values: &Values, id: Option<redoubt_replication::ReplId>) {
+        self.open_backlog(shared, values);
+        if let Some(id) = id {
+            let mut history = self.history.lock();
+            if id != *history.id() {
+                history.rename(id, shared.log.end());
+                drop(history);
+                // They learn the new id by coming again.
+                self.drop_feeds(shared);
+            }
+        }
+    }
+
+    /// The stream is being followed again.
+    fn link_found(&self, shared: &Shared) {
+        self.refresh_stale(&shared.values());
+    }
+
+    /// What we have is not what the primary has: it has to be fetched anew.
+    pub(super) fn distrust(&self) {
+        self.history.lock().restart(super::new_id());
+    }
+}

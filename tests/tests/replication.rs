@@ -1,0 +1,381 @@
+//! Replication with itself and with the reference at either end: data, offsets, links that break.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use redoubt_tests::replication::{
+    Proxy, field, fill, follow, number, random_calls, run, settle, until, wait_link,
+};
+use redoubt_tests::{Client, Kind, Server};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// Options under which the reference takes part without waiting for more replicas.
+const AT_ONCE: &[(&str, &str)] = &[("repl-diskless-sync-delay", "0")];
+
+/// Random writes before and after the full sync end in the same data at both ends.
+fn converges(primary: Kind, replica: Kind, newer: bool) {
+    let Some(primary) = Server::start(primary, AT_ONCE) else { return };
+    let Some(replica) = Server::start(replica, AT_ONCE) else { return };
+    let calls = random_calls(newer, 3000);
+    let (before, after) = calls.split_at(1000);
+    let mut client = primary.client();
+    run(&mut client, before);
+    follow(&replica, primary.port);
+    run(&mut client, after);
+    settle(&primary, &replica);
+    assert_eq!(number(&primary, "stats", "sync_full"), 1);
+}
+
+#[test]
+fn our_primary_and_replica() {
+    converges(Kind::Ours, Kind::Ours, true);
+}
+
+#[test]
+fn our_primary_and_a_redis_7_replica() {
+    converges(Kind::Ours, Kind::Redis7, false);
+}
+
+#[test]
+fn a_redis_7_primary_and_our_replica() {
+    converges(Kind::Redis7, Kind::Ours, false);
+}
+
+#[test]
+fn our_primary_and_a_redis_8_replica() {
+    converges(Kind::Ours, Kind::Redis8, true);
+}
+
+#[test]
+fn a_redis_8_primary_and_our_replica() {
+    converges(Kind::Redis8, Kind::Ours, true);
+}
+
+#[test]
+fn without_diskless_sync_the_length_comes_first() {
+    let primary = Server::ours(&[("repl-diskless-sync", "no")]);
+    fill(&mut primary.client(), 2000);
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(replica) = Server::start(kind, &[]) else { continue };
+        follow(&replica, primary.port);
+        fill(&mut primary.client(), 100);
+        settle(&primary, &replica);
+    }
+}
+
+/// Chains of three, and what becomes of them when the middle is promoted: nobody needs a snapshot.
+#[test]
+fn a_chain_goes_on_under_a_promoted_middle() {
+    for (top, middle, end) in [
+        (Kind::Ours, Kind::Ours, Kind::Redis7),
+        (Kind::Redis7, Kind::Ours, Kind::Ours),
+        (Kind::Ours, Kind::Redis7, Kind::Ours),
+    ] {
+        let Some(top) = Server::start(top, AT_ONCE) else { return };
+        let Some(middle) = Server::start(middle, AT_ONCE) else { return };
+        let Some(end) = Server::start(end, AT_ONCE) else { return };
+        top.client().line("SELECT 3");
+        fill(&mut top.client(), 500);
+        follow(&middle, top.port);
+        follow(&end, middle.port);
+        let mut client = top.client();
+        client.line("SELECT 5");
+        fill(&mut client, 500);
+        settle(&top, &middle);
+        settle(&middle, &end);
+        let fulls = number(&middle, "stats", "sync_full");
+        middle.client().line("REPLICAOF NO ONE");
+        wait_link(&end);
+        fill(&mut middle.client(), 100);
+        settle(&middle, &end);
+        assert_eq!(number(&middle, "stats", "sync_full"), fulls, "{}", middle.log());
+        assert_eq!(
+            field(&middle, "replication", "master_replid2"),
+            field(&top, "replication", "master_replid")
+        );
+        // The old primary has written nothing since: it may follow without a snapshot too.
+        follow(&top, middle.port);
+        settle(&middle, &top);
+        assert_eq!(number(&middle, "stats", "sync_full"), fulls, "{}", middle.log());
+    }
+}
+
+/// A link that breaks again and again, anywhere, costs no second snapshot and no byte.
+#[test]
+fn a_broken_link_is_mended_without_a_snapshot() {
+    for (primary, replica) in
+        [(Kind::Ours, Kind::Ours), (Kind::Redis7, Kind::Ours), (Kind::Ours, Kind::Redis7)]
+    {
+        let Some(primary) = Server::start(primary, AT_ONCE) else { return };
+        let Some(replica) = Server::start(replica, AT_ONCE) else { return };
+        let proxy = Proxy::start(primary.port);
+        follow(&replica, proxy.port);
+        let mut client = primary.client();
+        for cut in 0..25 {
+            proxy.cut_after(100 + cut * 37);
+            fill(&mut client, 200);
+            client.line("MULTI");
+            for number in 0..20 {
+                client.call(&["INCRBY", "sum", &number.to_string()]);
+                client.call(&["RPUSH", "l", "x"]);
+            }
+            client.line("EXEC");
+            until("the link breaks", || proxy.cuts() > cut);
+        }
+        proxy.pass_all();
+        settle(&primary, &replica);
+        assert_eq!(number(&primary, "stats", "sync_full"), 1, "{}\n{}", primary.log(), replica.log());
+        assert!(number(&primary, "stats", "sync_partial_ok") > 0);
+    }
+}
+
+#[test]
+fn who_is_behind_the_backlog_gets_a_snapshot() {
+    for (primary, replica) in
+        [(Kind::Ours, Kind::Ours), (Kind::Redis7, Kind::Ours), (Kind::Ours, Kind::Redis7)]
+    {
+        let options = [AT_ONCE, &[("repl-backlog-size", "20kb")]].concat();
+        let Some(primary) = Server::start(primary, &options) else { return };
+        let Some(replica) = Server::start(replica, AT_ONCE) else { return };
+        let proxy = Proxy::start(primary.port);
+        follow(&replica, proxy.port);
+        fill(&mut primary.client(), 100);
+        settle(&primary, &replica);
+        proxy.refuse();
+        until("the replica notices", || field(&replica, "replication", "master_link_status") == "down");
+        fill(&mut primary.client(), 20_000);
+        proxy.pass_all();
+        settle(&primary, &replica);
+        assert_eq!(number(&primary, "stats", "sync_full"), 2, "{}", primary.log());
+    }
+}
+
+#[test]
+fn a_replica_that_dies_while_it_syncs_leaves_no_trace() {
+    let primary = Server::ours(&[]);
+    let mut client = primary.client();
+    let value = "x".repeat(100_000);
+    for number in 0..400 {
+        client.call(&["SET", &format!("big{number}"), &value]);
+    }
+    let dying = Server::ours(&[]);
+    dying.client().call(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
+    until("it syncs", || number(&primary, "stats", "sync_full") == 1);
+    signal(&dying, "STOP");
+    until("it is being sent", || field(&primary, "replication", "slave0").contains("send_bulk"));
+    drop(dying);
+    until("it is gone", || number(&primary, "replication", "connected_slaves") == 0);
+    let replica = Server::ours(&[]);
+    follow(&replica, primary.port);
+    settle(&primary, &replica);
+}
+
+#[test]
+fn a_slow_replica_is_bounded_by_its_output_limit() {
+    let primary = Server::ours(&[("client-output-buffer-limit", "replica 3mb 0 0")]);
+    let replica = Server::ours(&[]);
+    follow(&replica, primary.port);
+    signal(&replica, "STOP");
+    let mut client = primary.client();
+    let value = "x".repeat(100_000);
+    let mut sent = 0;
+    while number(&primary, "replication", "connected_slaves") == 1 {
+        client.call(&["SET", &format!("k{}", sent % 10), &value]);
+        sent += 1;
+        // What the kernel takes comes on top of the limit.
+        assert!(sent < 1000, "the limit has no effect");
+    }
+    assert!(number(&primary, "memory", "mem_replication_backlog") < 8_000_000);
+    signal(&replica, "CONT");
+    settle(&primary, &replica);
+}
+
+fn signal(server: &Server, name: &str) {
+    let sent =
+        std::process::Command::new("kill").args([&format!("-{name}"), &server.pid().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[test]
+fn wait_counts_who_has_confirmed() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let primary = Server::ours(AT_ONCE);
+        let Some(replica) = Server::start(kind, &[]) else { continue };
+        let mut client = primary.client();
+        assert_eq!(client.line("WAIT 0 0").int(), 0);
+        follow(&replica, primary.port);
+        client.line("SET k v");
+        assert_eq!(client.line("WAIT 1 5000").int(), 1);
+        assert_eq!(client.line("WAIT 2 50").int(), 1);
+        signal(&replica, "STOP");
+        client.line("SET k w");
+        assert_eq!(client.line("WAIT 1 100").int(), 0);
+        // Another client can end the waiting, and a replica that comes back does.
+        let mut waiting = primary.client();
+        waiting.line("SET k x");
+        let id = waiting.line("CLIENT ID").int().to_string();
+        waiting.send(&["WAIT", "1", "0"]).unwrap();
+        until("it waits", || number(&primary, "clients", "blocked_clients") == 1);
+        client.call(&["CLIENT", "UNBLOCK", &id, "ERROR"]);
+        assert!(waiting.read().unwrap().text().starts_with("UNBLOCKED"));
+        waiting.send(&["WAIT", "1", "0"]).unwrap();
+        until("it waits", || number(&primary, "clients", "blocked_clients") == 1);
+        signal(&replica, "CONT");
+        assert_eq!(waiting.read().unwrap().int(), 1);
+    }
+}
+
+#[test]
+fn writes_need_as_many_replicas_as_the_settings_say() {
+    let primary = Server::ours(&[("min-replicas-to-write", "1"), ("min-replicas-max-lag", "2")]);
+    let mut client = primary.client();
+    assert!(client.line("SET k v").text().starts_with("NOREPLICAS"));
+    let replica = Server::ours(&[]);
+    follow(&replica, primary.port);
+    until("the replica counts", || client.line("SET k v").text() == "OK");
+    assert_eq!(number(&primary, "replication", "min_slaves_good_slaves"), 1);
+    signal(&replica, "STOP");
+    until("the replica lags", || client.line("SET k v").is_error());
+    assert_eq!(client.line("GET k").text(), "v");
+    signal(&replica, "CONT");
+    until("it is back", || !client.line("SET k v").is_error());
+}
+
+/// A replica hides what has expired, and keeps it until its primary says otherwise.
+#[test]
+fn a_replica_expires_nothing_by_itself() {
+    let primary = Server::ours(&[("enable-debug-command", "yes")]);
+    let replica = Server::ours(&[]);
+    follow(&replica, primary.port);
+    let mut client = primary.client();
+    client.line("DEBUG SET-ACTIVE-EXPIRE 0");
+    client.line("SET k v PX 30");
+    client.line("HSET h f v g w");
+    client.line("HPEXPIRE h 30 FIELDS 1 f");
+    let mut there = replica.client();
+    until("both have come", || there.line("DBSIZE").int() == 2);
+    until("it has expired", || there.line("GET k").is_nil() && there.line("HGET h f").is_nil());
+    assert_eq!(there.line("DBSIZE").int(), 2);
+    client.line("DEBUG SET-ACTIVE-EXPIRE 1");
+    until("the primary has removed it", || there.line("DBSIZE").int() == 1);
+    settle(&primary, &replica);
+}
+
+#[test]
+fn messages_reach_subscribers_of_replicas() {
+    for (primary, replica) in
+        [(Kind::Ours, Kind::Ours), (Kind::Redis7, Kind::Ours), (Kind::Ours, Kind::Redis7)]
+    {
+        let Some(primary) = Server::start(primary, AT_ONCE) else { return };
+        let Some(replica) = Server::start(replica, AT_ONCE) else { return };
+        follow(&replica, primary.port);
+        let mut listener = replica.client();
+        listener.line("SUBSCRIBE news");
+        let mut client = primary.client();
+        client.line("PUBLISH news one");
+        client.line("MULTI");
+        client.line("SET k v");
+        client.line("PUBLISH news two");
+        client.line("EXEC");
+        for text in ["one", "two"] {
+            assert_eq!(listener.read().unwrap().list()[2].text(), text);
+        }
+        settle(&primary, &replica);
+    }
+}
+
+/// What replicas of long ago say: SYNC, answered with a length and no offset.
+#[test]
+fn sync_without_psync() {
+    let primary = Server::ours(&[]);
+    primary.client().line("SET before 1");
+    let mut old = std::net::TcpStream::connect(primary.address()).unwrap();
+    old.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    old.write_all(b"SYNC\r\n").unwrap();
+    let mut all = Vec::new();
+    read_until(&mut old, &mut all, |all| header_end(all).is_some());
+    let (start, size) = header_end(&all).unwrap();
+    read_until(&mut old, &mut all, |all| all.len() >= start + size);
+    assert!(all[start..].starts_with(b"REDIS0010"));
+    primary.client().line("SET after 2");
+    read_until(&mut old, &mut all, |all| all.ends_with(b"$5\r\nafter\r\n$1\r\n2\r\n"));
+    let stream = String::from_utf8_lossy(&all[start + size..]).into_owned();
+    assert!(stream.starts_with("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n"), "{stream}");
+}
+
+/// Position after `$<length>` and the length.
+fn header_end(all: &[u8]) -> Option<(usize, usize)> {
+    let from = all.iter().position(|byte| *byte == b'$')?;
+    let to = from + all[from..].iter().position(|byte| *byte == b'\n')?;
+    let size = std::str::from_utf8(&all[from + 1..to]).ok()?.trim().parse().ok()?;
+    Some((to + 1, size))
+}
+
+fn read_until(stream: &mut std::net::TcpStream, all: &mut Vec<u8>, done: impl Fn(&[u8]) -> bool) {
+    let mut part = [0; 4096];
+    while !done(all) {
+        let count = stream.read(&mut part).unwrap();
+        assert!(count > 0, "closed after {}", String::from_utf8_lossy(all));
+        all.extend_from_slice(&part[..count]);
+    }
+}
+
+/// `redis-cli --rdb` takes a snapshot and no stream.
+#[test]
+fn a_snapshot_over_the_wire() {
+    let primary = Server::ours(&[]);
+    fill(&mut primary.client(), 100);
+    let file = primary.dir.join("copy.rdb");
+    let Ok(output) = std::process::Command::new("redis-cli")
+        .args(["-p", &primary.port.to_string(), "--rdb"])
+        .arg(&file)
+        .output()
+    else {
+        eprintln!("skipped: redis-cli is not on this machine");
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    assert!(std::fs::read(&file).unwrap().starts_with(b"REDIS"));
+    until("it is gone", || number(&primary, "replication", "connected_slaves") == 0);
+}
+
+#[test]
+fn a_replica_logs_in_at_its_primary() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(primary) = Server::start(kind, AT_ONCE) else { continue };
+        let mut client = primary.client();
+        client.line("CONFIG SET requirepass secret");
+        client.line("AUTH secret");
+        let port = primary.port.to_string();
+        let replica = Server::ours(&[("replicaof", &format!("127.0.0.1 {port}"))]);
+        until("it is refused", || replica.log().contains("NOAUTH"));
+        replica.client().line("CONFIG SET masterauth secret");
+        wait_link(&replica);
+        client.line("SET k v");
+        let mut there = replica.client();
+        until("it follows", || there.line("EXISTS k").int() == 1);
+    }
+}
+
+/// Everybody tells of the same offsets and lists the same replicas.
+#[test]
+fn info_and_role_have_the_reference_fields() {
+    let names = |server: &Server| -> Vec<String> {
+        let info = server.client().line("INFO replication").text();
+        info.lines().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect()
+    };
+    let mut seen: Vec<(Vec<String>, Vec<String>)> = Vec::new();
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(primary) = Server::start(kind, AT_ONCE) else { continue };
+        let replica = Server::start(kind, AT_ONCE).unwrap();
+        follow(&replica, primary.port);
+        settle(&primary, &replica);
+        seen.push((names(&primary), names(&replica)));
+        let role = role_of(&mut replica.client());
+        assert_eq!(role[..4], ["slave", "127.0.0.1", &primary.port.to_string(), "connected"]);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]), "{seen:#?}");
+}
+
+fn role_of(client: &mut Client) -> Vec<String> {
+    client.line("ROLE").list().iter().map(|item| item.text()).collect()
+}
