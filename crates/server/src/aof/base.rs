@@ -56,7 +56,9 @@ impl Target for Base {
                 // The next file may be the first that somebody reads.
                 self.shared.log.reselect();
             }
-            Plan::First(consumer) => self.shared.log.attach(Arc::clone(consumer), false),
+            Plan::First(consumer) => {
+                self.shared.log.attach(Arc::clone(consumer), false);
+            }
             Plan::Alone => {}
         }
     }

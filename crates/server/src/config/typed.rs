@@ -85,11 +85,8 @@ pub struct Values {
     /// Minutes.
     pub lfu_decay_time: u32,
     pub active_expire_effort: u32,
-    pub lazyfree_lazy_eviction: bool,
-    pub lazyfree_lazy_expire: bool,
-    pub lazyfree_lazy_server_del: bool,
-    pub lazyfree_lazy_user_del: bool,
-    pub lazyfree_lazy_user_flush: bool,
+    /// Which removals are lazy.
+    pub lazyfree: Lazy,
     pub jemalloc_bg_thread: bool,
     pub disable_thp: bool,
     pub daemonize: bool,
@@ -144,11 +141,7 @@ pub struct Values {
 impl Values {
     /// Which removals are lazy.
     pub fn lazy(&self) -> Lazy {
-        Lazy {
-            expire: self.lazyfree_lazy_expire,
-            evict: self.lazyfree_lazy_eviction,
-            overwrite: self.lazyfree_lazy_server_del,
-        }
+        self.lazyfree
     }
 }
 
@@ -176,11 +169,7 @@ impl Config {
             lfu_log_factor: self.number("lfu-log-factor"),
             lfu_decay_time: self.number("lfu-decay-time"),
             active_expire_effort: self.number("active-expire-effort"),
-            lazyfree_lazy_eviction: self.flag("lazyfree-lazy-eviction"),
-            lazyfree_lazy_expire: self.flag("lazyfree-lazy-expire"),
-            lazyfree_lazy_server_del: self.flag("lazyfree-lazy-server-del"),
-            lazyfree_lazy_user_del: self.flag("lazyfree-lazy-user-del"),
-            lazyfree_lazy_user_flush: self.flag("lazyfree-lazy-user-flush"),
+            lazyfree: self.lazyfree(),
             jemalloc_bg_thread: self.flag("jemalloc-bg-thread"),
             disable_thp: self.flag("disable-thp"),
             daemonize: self.flag("daemonize"),
@@ -223,6 +212,14 @@ impl Config {
             enable_debug_command: self.allow("enable-debug-command"),
             enable_protected_configs: self.allow("enable-protected-configs"),
             commands: self.command_settings(),
+        }
+    }
+
+    fn lazyfree(&self) -> Lazy {
+        Lazy {
+            expire: self.flag("lazyfree-lazy-expire"),
+            evict: self.flag("lazyfree-lazy-eviction"),
+            overwrite: self.flag("lazyfree-lazy-server-del"),
         }
     }
 
