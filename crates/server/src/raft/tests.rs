@@ -357,6 +357,40 @@ async fn a_leader_that_is_cut_off_is_replaced_after_its_lease() {
     group.stop().await;
 }
 
+/// openraft's voters would vote 6T/10 after they heard the leader: the one that waits has waited long enough by then.
+#[tokio::test]
+async fn who_missed_the_leader_for_long_waits_for_the_lease_all_the_same() {
+    let group = Group::started(3).await;
+    let ways = through_ways(&group).await;
+    group.initialise().await;
+    let leader = group.leader().await;
+    let (waits, hears) = ((leader + 1) % 3, (leader + 2) % 3);
+    for pair in [(leader, waits), (waits, leader)] {
+        ways[&pair].cut.store(true, Relaxed);
+    }
+    let long = now().plus(timing().lease.times(3));
+    while now() < long {
+        // Nothing is proposed, so that the one that waits has as much as the one that could vote for it.
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(group.nodes[leader].standing().leads);
+    for pair in [(leader, hears), (hears, leader)] {
+        ways[&pair].cut.store(true, Relaxed);
+    }
+    let elected = async {
+        loop {
+            if [waits, hears].iter().any(|node| group.nodes[*node].standing().leads) {
+                return now();
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let at = timeout(LIMIT, elected).await.expect("the others elect");
+    let quorum = group.nodes[leader].standing().quorum.expect("it led");
+    assert!(at >= quorum.plus(timing().lease), "{} after the quorum", at.since(quorum));
+    group.stop().await;
+}
+
 #[tokio::test]
 async fn a_follower_that_is_cut_off_disturbs_nobody() {
     let mut group = Group::started(3).await;
