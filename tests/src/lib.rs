@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod conversation;
+pub mod data;
 pub mod notation;
 pub mod random;
 pub mod replication;

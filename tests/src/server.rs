@@ -204,15 +204,18 @@ fn wait_ready(server: &mut Server) -> Result<bool> {
     bail!("no answer to PING within {START_TIMEOUT:?}; its log:\n{}", server.log())
 }
 
-/// The process id of whoever answers on the server's port. One that asks for a password is taken to be ours.
+/// The process id of whoever answers on the server's port, once its data is loaded. One that asks for a password is taken to be ours.
 fn answering_process(server: &Server) -> Option<u32> {
     let mut client = Client::connect(server.address()).ok()?;
-    client.send(&["INFO", "server"]).ok()?;
+    client.send(&["INFO", "server", "persistence"]).ok()?;
     let info = client.read().ok()?;
     if info.is_error() {
         return Some(server.pid());
     }
     let info = info.text();
+    if info.contains("\r\nloading:1\r\n") {
+        return None;
+    }
     let pid = info.lines().find_map(|line| line.strip_prefix("process_id:"))?;
     pid.trim().parse().ok()
 }

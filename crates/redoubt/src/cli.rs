@@ -36,6 +36,8 @@ Usage: {} [/path/to/redis.conf] [options] [-]
        {} -v or --version
        {} -h or --help
        {} --check-config [/path/to/redis.conf] [options]
+       {} --check-rdb <file>
+       {} --check-aof [--fix [--yes]|--truncate-to-timestamp <Unix seconds>] <file or manifest>
 
 Options are settings of redis.conf, each with its values.
 

@@ -1,5 +1,7 @@
-//! `redoubt-server`, also under the name `redis-server`: command line, log, signals around the embeddable server.
+//! `redoubt-server`, also under the name `redis-server`: command line, log, signals around the embeddable server. Under
+//! the names `redoubt-check-rdb` and `redoubt-check-aof`, or those of Redis, it checks files.
 
+mod check;
 mod cli;
 mod run;
 
@@ -15,7 +17,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let mut args = std::env::args();
     let program = args.next().unwrap_or_else(|| "redoubt-server".into());
-    let request = cli::parse(&args.collect::<Vec<_>>());
+    let args: Vec<String> = args.collect();
+    if let Some(code) = check::asked(&program, &args) {
+        return code;
+    }
+    let request = cli::parse(&args);
     match request {
         Ok(Request::Version) => {
             let (own, redis) = (version::REDOUBT_VERSION, version::REDIS_VERSION);

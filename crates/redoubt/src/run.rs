@@ -1,7 +1,8 @@
 //! From a configuration to a process that serves until it is told to end.
 
 use redoubt_server::config::{Config, Values};
-use redoubt_server::{Handle, Server, logging, process};
+use redoubt_server::load::LoadError;
+use redoubt_server::{Handle, Server, StartError, logging, process};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -35,10 +36,24 @@ pub(crate) fn run(config: Config) -> Result<(), String> {
 }
 
 fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(), String> {
-    let server = Server::builder().config(config).start().map_err(|error| error.to_string())?;
+    let server = Server::builder().config(config).open().map_err(|error| error.to_string())?;
     logging::set_role(logging::Role::Primary);
     tracing::warn!("Server initialized");
-    warn_of_memory_only(&server);
+    end_by_signal(&server, signals)?;
+    match server.load() {
+        Ok(()) => announce(&server, values),
+        Err(StartError::Load(stopped @ LoadError::Stopped)) => tracing::warn!("{stopped}"),
+        Err(error) => return Err(error.to_string()),
+    }
+    server.wait();
+    notify_supervisor(values, "STOPPING=1\n");
+    tracing::warn!("Redoubt is now ready to exit, bye bye...");
+    Ok(())
+}
+
+/// Tells everybody who waits for it that the server serves its data.
+fn announce(server: &Handle, values: &Values) {
+    warn_of_memory_only(server);
     if !server.addresses().is_empty() {
         tracing::info!("Ready to accept connections tcp");
     }
@@ -46,6 +61,9 @@ fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(
         tracing::info!("Ready to accept connections unix");
     }
     notify_supervisor(values, "STATUS=Ready to accept connections\nREADY=1\n");
+}
+
+fn end_by_signal(server: &Handle, signals: process::Signals) -> Result<(), String> {
     let shared = Arc::clone(server.shared());
     std::thread::Builder::new()
         .name("signals".into())
@@ -57,11 +75,8 @@ fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(
             tracing::warn!("You insist with {}... exiting now.", signal.name());
             std::process::exit(1);
         })
-        .map_err(|error| format!("could not start a thread: {error}"))?;
-    server.wait();
-    notify_supervisor(values, "STOPPING=1\n");
-    tracing::warn!("Redoubt is now ready to exit, bye bye...");
-    Ok(())
+        .map(drop)
+        .map_err(|error| format!("could not start a thread: {error}"))
 }
 
 /// Who relies on files must not learn only from a restart that there are none.

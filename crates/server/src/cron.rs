@@ -38,9 +38,9 @@ async fn run(shared: Arc<Shared>) {
         crate::aof::rewrite::look(&shared);
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         shared.rates.sample(Instant::now(), || shared.totals());
-        // While clients are paused the data stays as it is.
-        // On a replica nothing expires but by its primary.
-        let idle = shared.pause.is_on() || shared.replication.follows();
+        // While clients are paused the data stays as it is; while it is loaded it comes to be. On a replica nothing
+        // expires but by its primary.
+        let idle = shared.pause.is_on() || shared.loading.is_on() || shared.replication.follows();
         if shared.active_expire.load(Relaxed) && !idle {
             sample_ttls(&shared);
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);

@@ -12,6 +12,7 @@ mod eviction;
 pub mod histogram;
 pub mod info;
 pub mod latency;
+pub mod load;
 pub mod log;
 pub mod logging;
 pub mod memory;

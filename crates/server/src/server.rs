@@ -5,7 +5,6 @@ use crate::cron;
 use crate::net::listener::{self, Listeners, Reopen};
 use crate::shared::Shared;
 use crate::worker::{self, Worker};
-use redoubt_persistence::aof::Directory;
 use redoubt_persistence::disk::Folder;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,9 +20,9 @@ pub enum StartError {
     /// A socket could not be opened; the text names it.
     #[error("{0}")]
     Listen(std::io::Error),
-    /// The append-only file cannot be read or written.
-    #[error("Can't open the append-only file: {0}")]
-    AppendOnly(String),
+    /// The data could not be loaded.
+    #[error(transparent)]
+    Load(#[from] crate::load::LoadError),
     /// A thread or its runtime could not be made.
     #[error("could not start a thread: {0}")]
     Thread(std::io::Error),
@@ -49,11 +48,23 @@ impl Builder {
         self
     }
 
-    /// Opens the sockets and starts the threads. On return the server accepts connections.
+    /// Opens the sockets, starts the threads and loads the data. On return the server serves it.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, a thread cannot be started or the data cannot be loaded; nothing keeps running
+    /// then.
+    pub fn start(self) -> Result<Handle, StartError> {
+        let handle = self.open()?;
+        handle.load()?;
+        Ok(handle)
+    }
+
+    /// Opens the sockets and starts the threads. On return the server accepts connections, but commands on data are
+    /// answered -LOADING until `Handle::load` has loaded it.
     ///
     /// # Errors
     /// When an address cannot be bound or a thread cannot be started; nothing keeps running then.
-    pub fn start(self) -> Result<Handle, StartError> {
+    pub fn open(self) -> Result<Handle, StartError> {
         let values = self.config.values();
         let listeners = listener::open(&values).map_err(StartError::Listen)?;
         let addresses: Vec<SocketAddr> = listeners.tcp.iter().filter_map(|l| l.local_addr().ok()).collect();
@@ -61,6 +72,7 @@ impl Builder {
         let shared = Arc::new(Shared::new(self.config, garbage, values.io_threads));
         shared.publish(&shared.config.read());
         self.disk.into_iter().for_each(|disk| shared.use_disk(disk));
+        shared.loading.begin(0);
         shared.memory.recalibrate();
         shared.port.store(addresses.first().map_or(0, |address| usize::from(address.port())), Relaxed);
         let workers = (0..values.io_threads)
@@ -73,27 +85,12 @@ impl Builder {
             .spawn(move || to_drop.into_iter().for_each(|garbage| lazy_freed.free(garbage)))
             .map_err(|error| abandon(&shared, error))?;
         drop(lazy_free);
-        if values.appendonly {
-            open_append_only(&shared, &values).inspect_err(|_| shared.request_stop())?;
-        }
-        follow_configured(&shared).map_err(|error| abandon(&shared, error))?;
         let control = start_control(Arc::clone(&shared), workers, listeners)
             .map_err(|error| abandon(&shared, error))?;
         shared.memory.recalibrate();
         shared.memory.mark_startup();
         Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
     }
-}
-
-/// Begins the append-only file. What an earlier process has left is not loaded yet, so it is not written over either.
-fn open_append_only(shared: &Arc<Shared>, values: &Values) -> Result<(), StartError> {
-    let failed = |error: String| StartError::AppendOnly(error);
-    let directory = Directory::open(shared.folder(), &values.appendfilename, &values.appenddirname)
-        .map_err(|error| failed(error.to_string()))?;
-    if !directory.is_empty() {
-        return Err(failed(format!("{} holds data, which cannot be loaded yet", directory.folder_name())));
-    }
-    crate::aof::start(shared, directory).map_err(|error| failed(error.to_string()))
 }
 
 /// Becomes the replica that the configuration says.
@@ -146,6 +143,15 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Loads the data, then follows the primary that the configuration names. Once, after `Builder::open`.
+    ///
+    /// # Errors
+    /// When it cannot be loaded, or the server is told to end meanwhile.
+    pub fn load(&self) -> Result<(), StartError> {
+        crate::load::at_start(&self.shared)?;
+        follow_configured(&self.shared).map_err(StartError::Thread)
+    }
+
     /// TCP addresses it listened on at the start; the port is the real one where 0 was asked for.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

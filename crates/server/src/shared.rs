@@ -74,6 +74,8 @@ pub struct Shared {
     pub aof: crate::aof::Aof,
     /// Why writes are refused, if they are.
     pub refusal: crate::refusal::Refusal,
+    /// Whether data is being loaded.
+    pub loading: crate::load::Loading,
     /// Connections by id.
     pub clients: DashMap<u64, Arc<Client>>,
     /// Number of connections, those being set up included.
@@ -143,6 +145,7 @@ impl Shared {
             disk: OnceLock::new(),
             aof: crate::aof::Aof::default(),
             refusal: crate::refusal::Refusal::default(),
+            loading: crate::load::Loading::default(),
             clients: DashMap::new(),
             connected: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),

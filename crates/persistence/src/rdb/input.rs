@@ -9,6 +9,8 @@ use std::io::{self, Read};
 
 /// Bytes read at a time, and the most that a string grows by before its bytes are there.
 const CHUNK: usize = 64 * 1024;
+/// Most bytes of keys that are handed out together.
+const BLOCK: usize = 1024 * 1024;
 /// The longest string, compressed or not: beyond it are only mistakes.
 const STRING_MAX: u64 = u32::MAX as u64;
 
@@ -49,10 +51,77 @@ pub(super) struct Input<R> {
     digest: Digest,
 }
 
+impl Input<io::Empty> {
+    /// A part of an input that stands at `offset` of it.
+    pub(super) fn within(bytes: &[u8], offset: u64) -> Input<io::Empty> {
+        Input { buf: bytes.to_vec(), before: offset, ..Input::new(io::empty()) }
+    }
+}
+
+fn read_some(inner: &mut impl Read, buf: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match inner.read(buf) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 impl<R: Read> Input<R> {
     pub(super) fn new(inner: R) -> Input<R> {
         let digest = Digest::new(CrcAlgorithm::Crc64Redis);
         Input { inner, buf: Vec::new(), at: 0, hashed: 0, before: 0, digest }
+    }
+
+    /// What is in the buffer, taken or not.
+    pub(super) fn buffered(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Position in the buffer of the next byte.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Takes all of the buffer up to a position.
+    pub(super) fn take_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Gives the buffer away, what was not taken of it being in the next as well. Returns its place in the input too.
+    pub(super) fn hand_over(&mut self) -> (Vec<u8>, u64) {
+        self.checksum();
+        let mut next = Vec::with_capacity(BLOCK);
+        next.extend_from_slice(&self.buf[self.at..]);
+        let offset = self.before;
+        self.before += self.at as u64;
+        (self.at, self.hashed) = (0, 0);
+        (std::mem::replace(&mut self.buf, next), offset)
+    }
+
+    /// Reads more behind what was not taken yet. False at the end of the input, or if the buffer is as large as it gets.
+    pub(super) fn refill(&mut self) -> Result<bool> {
+        self.checksum();
+        self.before += self.at as u64;
+        self.buf.drain(..self.at);
+        (self.at, self.hashed) = (0, 0);
+        let len = self.buf.len();
+        if len >= BLOCK {
+            return Ok(false);
+        }
+        self.buf.resize(BLOCK, 0);
+        let read = read_some(&mut self.inner, &mut self.buf[len..]);
+        self.buf.truncate(len + read.as_ref().unwrap_or(&0));
+        match read {
+            Ok(read) => Ok(read > 0),
+            Err(error) => Err(Error { offset: self.before + len as u64, kind: error.into() }),
+        }
+    }
+
+    /// What was read and not taken, and what it was read from.
+    pub(super) fn into_rest(mut self) -> (Vec<u8>, R) {
+        self.buf.drain(..self.at);
+        (self.buf, self.inner)
     }
 
     /// Bytes taken so far.
@@ -83,12 +152,7 @@ impl<R: Read> Input<R> {
             self.before += self.at as u64;
             (self.at, self.hashed) = (0, 0);
             self.buf.resize(CHUNK, 0);
-            let read = loop {
-                match self.inner.read(&mut self.buf) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => break other,
-                }
-            };
+            let read = read_some(&mut self.inner, &mut self.buf);
             self.buf.truncate(*read.as_ref().unwrap_or(&0));
             match read {
                 Ok(0) => return self.fail(ErrorKind::Truncated),

@@ -3,14 +3,17 @@
 mod compact;
 mod input;
 mod output;
+mod parts;
 mod payload;
 mod read_file;
 mod read_stream;
 mod read_value;
+mod split;
 mod write_file;
 mod write_stream;
 mod write_value;
 
+pub use parts::{Block, Part, RawKey, RawValue};
 pub use payload::{dump, restore};
 pub use read_file::{KeyRecord, Reader, Record};
 pub use write_file::{KeyInfo, Options, Trailer, Writer, write_select};

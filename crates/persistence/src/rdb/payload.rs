@@ -51,7 +51,7 @@ pub fn restore(payload: &[u8], limits: &EncodingLimits) -> Result<Value, Error> 
     if stored != computed {
         return error(body.len(), ErrorKind::Checksum { stored, computed });
     }
-    let mut input = Input::new(value);
+    let mut input = Input::within(value, 0);
     let kind = input.byte()?;
     let restored = ValueReader { input: &mut input, limits }.value(kind)?;
     if input.position() != value.len() as u64 {

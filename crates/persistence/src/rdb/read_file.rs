@@ -49,13 +49,17 @@ pub struct KeyRecord {
 
 /// Reads a file as a sequence of records: the last one is `End` or an error.
 pub struct Reader<R> {
-    input: Input<R>,
+    pub(super) input: Input<R>,
     limits: EncodingLimits,
     version: u32,
-    db: u64,
+    pub(super) db: u64,
     verify: bool,
-    done: bool,
+    pub(super) done: bool,
     empty: u64,
+    /// Keys of the buffer were handed out whose bytes were not.
+    pub(super) unsent: bool,
+    /// Names of such keys that are written otherwise than they are.
+    pub(super) written: Vec<u8>,
 }
 
 impl<R: Read> Reader<R> {
@@ -77,7 +81,17 @@ impl<R: Read> Reader<R> {
         if !(1..=VERSION_MAX).contains(&version) {
             return Err(Error { offset: 5, kind: ErrorKind::Version(version) });
         }
-        Ok(Reader { input, limits, version, db: 0, verify: true, done: false, empty: 0 })
+        Ok(Reader {
+            input,
+            limits,
+            version,
+            db: 0,
+            verify: true,
+            done: false,
+            empty: 0,
+            unsent: false,
+            written: Vec::new(),
+        })
     }
 
     /// Whether the checksum at the end must be right (`rdbchecksum`).
@@ -100,7 +114,7 @@ impl<R: Read> Reader<R> {
         self.empty
     }
 
-    fn record(&mut self) -> Result<Record> {
+    pub(super) fn record(&mut self) -> Result<Record> {
         let (mut expire_ms, mut idle_s, mut frequency) = (None, None, None);
         loop {
             match self.input.byte()? {

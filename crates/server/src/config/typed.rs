@@ -52,6 +52,17 @@ pub struct OutputLimits {
     pub pubsub: OutputLimit,
 }
 
+/// Settings of loading files.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "as for `Values`")]
+pub struct LoadValues {
+    pub dbfilename: String,
+    pub rdbchecksum: bool,
+    pub aof_load_truncated: bool,
+    /// Microseconds per key; negative: one for so many keys.
+    pub key_load_delay: i64,
+}
+
 /// A copy of every setting the engine reads, at one moment.
 #[derive(Clone, Debug)]
 #[allow(
@@ -80,7 +91,6 @@ pub struct Values {
     pub maxmemory: u64,
     pub maxmemory_policy: &'static str,
     pub maxmemory_samples: usize,
-    pub maxmemory_eviction_tenacity: u32,
     pub lfu_log_factor: u32,
     /// Minutes.
     pub lfu_decay_time: u32,
@@ -93,10 +103,10 @@ pub struct Values {
     pub pidfile: Option<PathBuf>,
     pub supervised: &'static str,
     pub dir: PathBuf,
+    pub load: LoadValues,
     pub databases: usize,
     pub io_threads: usize,
     pub hz: u32,
-    pub dynamic_hz: bool,
     pub shutdown_timeout: Duration,
     pub shutdown_on_sigint: Vec<String>,
     pub shutdown_on_sigterm: Vec<String>,
@@ -165,7 +175,6 @@ impl Config {
             maxmemory: self.bytes("maxmemory") as u64,
             maxmemory_policy: self.choice("maxmemory-policy"),
             maxmemory_samples: self.number("maxmemory-samples"),
-            maxmemory_eviction_tenacity: self.number("maxmemory-eviction-tenacity"),
             lfu_log_factor: self.number("lfu-log-factor"),
             lfu_decay_time: self.number("lfu-decay-time"),
             active_expire_effort: self.number("active-expire-effort"),
@@ -176,10 +185,10 @@ impl Config {
             pidfile: self.path("pidfile"),
             supervised: self.choice("supervised"),
             dir: self.path("dir").unwrap_or_else(|| PathBuf::from(".")),
+            load: self.load_values(),
             databases: self.number("databases"),
             io_threads: self.number("io-threads"),
             hz: self.number("hz"),
-            dynamic_hz: self.flag("dynamic-hz"),
             shutdown_timeout: self.seconds("shutdown-timeout").unwrap_or_default(),
             shutdown_on_sigint: self.words("shutdown-on-sigint"),
             shutdown_on_sigterm: self.words("shutdown-on-sigterm"),
@@ -315,6 +324,15 @@ impl Config {
         match self.value(name) {
             Value::Words(words) => words.clone(),
             other => unreachable!("{name} is no list but {other:?}"),
+        }
+    }
+
+    fn load_values(&self) -> LoadValues {
+        LoadValues {
+            dbfilename: self.text("dbfilename"),
+            rdbchecksum: self.flag("rdbchecksum"),
+            aof_load_truncated: self.flag("aof-load-truncated"),
+            key_load_delay: self.integer("key-load-delay"),
         }
     }
 

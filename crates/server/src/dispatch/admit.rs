@@ -20,6 +20,7 @@ pub(crate) enum Admission {
 
 const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.");
 const OOM: CommandError = CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
+const LOADING: CommandError = CommandError::text("LOADING Redis is loading the dataset in memory");
 const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
 
 impl Session {
@@ -53,6 +54,9 @@ impl Session {
         }
         if self.restricted {
             self.admit_restricted(command)?;
+        }
+        if self.shared.loading.is_on() && !flags.has(Flags::LOADING) {
+            return Err(LOADING);
         }
         if self.shared.pause.until_ms.load(Relaxed) != 0 && self.is_paused(command) {
             return Ok(Admission::Wait);

@@ -65,7 +65,9 @@ fn operating_system() -> String {
 
 pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
     let started = facts.shared.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    page.same(&["loading", "async_loading"], 0);
+    page.field("loading", u8::from(facts.shared.loading.is_on()));
+    // What is there is never served while other data is loaded.
+    page.field("async_loading", 0);
     page.same(&["current_cow_peak", "current_cow_size", "current_cow_size_age"], 0);
     page.field("current_fork_perc", "0.00");
     page.same(&["current_save_keys_processed", "current_save_keys_total"], 0);
@@ -76,10 +78,15 @@ pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
     page.field("rdb_last_bgsave_status", "ok");
     page.same(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
     page.same(&["rdb_saves", "rdb_last_cow_size"], 0);
-    page.same(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
+    let (loaded, expired) = facts.shared.loading.keys();
+    page.field("rdb_last_load_keys_expired", expired);
+    page.field("rdb_last_load_keys_loaded", loaded);
     append_only(facts, page);
     page.same(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
     append_only_sizes(facts, page);
+    if facts.shared.loading.is_on() {
+        loading(facts, page);
+    }
 }
 
 fn append_only(facts: &Facts<'_>, page: &mut Page) {
@@ -111,6 +118,16 @@ fn append_only_sizes(facts: &Facts<'_>, page: &mut Page) {
     page.field("aof_buffer_length", aof.waiting_bytes());
     page.field("aof_pending_bio_fsync", u8::from(state.syncing));
     page.field("aof_delayed_fsync", state.delayed_syncs);
+}
+
+fn loading(facts: &Facts<'_>, page: &mut Page) {
+    let progress = facts.shared.loading.progress();
+    page.field("loading_start_time", progress.started);
+    page.field("loading_total_bytes", progress.total);
+    page.field("loading_rdb_used_mem", progress.used_mem);
+    page.field("loading_loaded_bytes", progress.loaded);
+    page.field("loading_loaded_perc", format_args!("{:.2}", progress.percent));
+    page.field("loading_eta_seconds", progress.eta);
 }
 
 pub(super) fn replication(facts: &Facts<'_>, page: &mut Page) {

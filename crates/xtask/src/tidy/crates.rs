@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "redoubt-commands",
         ],
     ),
-    ("redoubt", &["redoubt-server"]),
+    ("redoubt", &["redoubt-server", "redoubt-persistence", "redoubt-store"]),
 ];
 
 /// Packages a crate must not use, because it holds no clock, no IO and no async code.

@@ -9,10 +9,9 @@ pub(super) const GROUP: Group = Group { title: "Persistence", rows: ROWS };
 const ROWS: &[Setting] = &[
     Setting::new("save", Kind::Save, "3600 1 300 100 60 10000").no_effect(PERSISTENCE),
     Setting::new("dbfilename", Kind::FileName("dbfilename can't be a path, just a filename"), "dump.rdb")
-        .protected()
-        .no_effect(PERSISTENCE),
+        .protected(),
     Setting::new("rdbcompression", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("rdbchecksum", Kind::Bool, "yes").at_start().no_effect(PERSISTENCE),
+    Setting::new("rdbchecksum", Kind::Bool, "yes").at_start(),
     Setting::new("rdb-del-sync-files", Kind::Bool, "no").no_effect(PERSISTENCE),
     Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
     Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes").no_effect(PERSISTENCE),
@@ -33,12 +32,12 @@ const ROWS: &[Setting] = &[
     Setting::new("no-appendfsync-on-rewrite", Kind::Bool, "no"),
     Setting::new("auto-aof-rewrite-percentage", int(0, I32), "100"),
     Setting::new("auto-aof-rewrite-min-size", memory(0, I64), "67108864"),
-    Setting::new("aof-load-truncated", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("aof-load-truncated", Kind::Bool, "yes"),
     Setting::new("aof-use-rdb-preamble", Kind::Bool, "yes"),
     Setting::new("aof-rewrite-incremental-fsync", Kind::Bool, "yes"),
     Setting::new("aof-timestamp-enabled", Kind::Bool, "no"),
     Setting::new("aof-disable-auto-gc", Kind::Bool, "no"),
-    Setting::new("key-load-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
+    Setting::new("key-load-delay", int(-I32 - 1, I32), "0").hidden(),
     Setting::new("rdb-key-save-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
     Setting::new("loading-process-events-interval-bytes", memory(1_024, I64), "2097152")
         .hidden()

@@ -1,0 +1,56 @@
+//! Getting the data back when the server starts. Sockets are open meanwhile: commands on data are answered -LOADING.
+
+mod append;
+mod error;
+mod progress;
+mod rdb;
+mod workers;
+
+pub use error::LoadError;
+pub use progress::{Loading, Progress};
+pub use rdb::{Loaded, Options, load};
+
+use crate::shared::Shared;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Loads what the settings name. A file that does not exist is an empty server.
+///
+/// # Errors
+/// When the data is there but cannot be had, all of it.
+pub(crate) fn at_start(shared: &Arc<Shared>) -> Result<(), LoadError> {
+    // The append-only file is the newer one of the two, whatever it holds.
+    if shared.values().appendonly {
+        let directory = append::load(shared)?;
+        crate::aof::start(shared, directory).map_err(|error| LoadError::Append(error.to_string()))?;
+    } else {
+        snapshot(shared)?;
+    }
+    shared.loading.end();
+    shared.memory.recalibrate();
+    Ok(())
+}
+
+/// Loads `dbfilename`.
+fn snapshot(shared: &Arc<Shared>) -> Result<(), LoadError> {
+    let values = shared.values();
+    let folder = shared.folder();
+    let path = values.dir.join(&values.load.dbfilename);
+    let name = path.display().to_string();
+    let failed = |error: io::Error| LoadError::Io { file: name.clone(), error };
+    let source = match folder.read(&values.load.dbfilename) {
+        Ok(source) => source,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+    };
+    let size = folder.len(&values.load.dbfilename).map_err(failed)?;
+    let started = Instant::now();
+    shared.loading.begin(size);
+    let options = Options { verify: values.load.rdbchecksum, ..Options::default() };
+    let (loaded, _) = load(shared, source, &name, &options)?;
+    loaded.tell();
+    tracing::info!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
+    shared.loading.keep(loaded);
+    Ok(())
+}
