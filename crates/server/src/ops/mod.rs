@@ -90,21 +90,8 @@ impl Session {
             | Op::ClientSetname
             | Op::ClientUnblock
             | Op::ClientUnpause => self.client_op(ctx, op, args, scope),
-            Op::SlowlogGet | Op::SlowlogHelp | Op::SlowlogLen | Op::SlowlogReset => {
-                done(self.slowlog_op(op, args, scope))
-            }
-            Op::LatencyDoctor
-            | Op::LatencyGraph
-            | Op::LatencyHelp
-            | Op::LatencyHistogram
-            | Op::LatencyHistory
-            | Op::LatencyLatest
-            | Op::LatencyReset => done(self.latency_op(op, args, scope)),
             Op::Debug => done(self.debug(ctx, args, scope)),
             Op::Lolwut => done(self.lolwut(args, scope)),
-            Op::MemoryDoctor | Op::MemoryHelp | Op::MemoryMallocStats | Op::MemoryPurge | Op::MemoryStats => {
-                done(self.memory_op(ctx, op, scope))
-            }
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
             Op::Psync | Op::Replconf | Op::Replicaof | Op::Role | Op::Sync | Op::Wait | Op::Waitaof => {
@@ -112,6 +99,34 @@ impl Session {
             }
             Op::Time => done(self.time(ctx, scope)),
             Op::Shutdown => self.shutdown(args),
+            op => done(self.inspection_op(ctx, op, args, scope)),
+        }
+    }
+
+    /// What tells how the server fares.
+    fn inspection_op(
+        &mut self,
+        ctx: &mut Context<'_>,
+        op: ServerOp,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<(), CommandError> {
+        use ServerOp as Op;
+        match op {
+            Op::SlowlogGet | Op::SlowlogHelp | Op::SlowlogLen | Op::SlowlogReset => {
+                self.slowlog_op(op, args, scope)
+            }
+            Op::LatencyDoctor
+            | Op::LatencyGraph
+            | Op::LatencyHelp
+            | Op::LatencyHistogram
+            | Op::LatencyHistory
+            | Op::LatencyLatest
+            | Op::LatencyReset => self.latency_op(op, args, scope),
+            Op::MemoryDoctor | Op::MemoryHelp | Op::MemoryMallocStats | Op::MemoryPurge | Op::MemoryStats => {
+                self.memory_op(ctx, op, scope)
+            }
+            _ => unreachable!("run by `op`"),
         }
     }
 }

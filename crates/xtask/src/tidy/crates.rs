@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "redoubt-commands",
         ],
     ),
-    ("redoubt", &["redoubt-server", "redoubt-persistence", "redoubt-store"]),
+    ("redoubt", &["redoubt-server"]),
 ];
 
 /// Packages a crate must not use, because it holds no clock, no IO and no async code.
