@@ -31,4 +31,6 @@ pub mod stats;
 pub mod version;
 mod worker;
 
+pub use redoubt_persistence as persistence;
+pub use redoubt_store as store;
 pub use server::{Builder, Handle, Server, StartError};

@@ -1,9 +1,9 @@
 //! Checking append-only files: one, or all that a manifest names; and cutting off what a crash has left half written.
 
 use super::{Console, rdb, tells_version};
-use redoubt_persistence::aof::{CommandReader, Manifest};
-use redoubt_persistence::{Error, ErrorKind};
 use redoubt_server::config::os_reason;
+use redoubt_server::persistence::aof::{CommandReader, Manifest};
+use redoubt_server::persistence::{Error, ErrorKind};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! Checking RDB files.
 
 use super::{Console, tells_version};
-use redoubt_persistence::rdb::{KeyRecord, Reader, Record};
-use redoubt_persistence::{Error, ErrorKind};
-use redoubt_store::{EncodingLimits, Value};
+use redoubt_server::persistence::rdb::{KeyRecord, Reader, Record};
+use redoubt_server::persistence::{Error, ErrorKind};
+use redoubt_server::store::{EncodingLimits, Value};
 use std::fs::File;
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
