@@ -7,6 +7,19 @@
 //!
 //! Nothing here has a clock, a socket, a file or a random number: time is an argument, the rest goes in as inputs and
 //! out as effects, both closed enums. Every rule of the design is marked where it stands ("Rule 4").
+//!
+//! What the driver owes them, beside carrying out effects in order:
+//!
+//! - A tick at least every quarter of a heartbeat, with the time read anew for every input.
+//! - Votes and pre-votes are refused for `Timing::lease` after a leader was heard, after a restart, and on a leader after
+//!   the sending of its last heartbeat that a quorum answered. A transfer of leadership is exempt, and is told.
+//! - An incarnation, and what `bootstrap` wants kept, are on the disk before anything that tells of them leaves.
+//! - Data threads compare the clock with `Serve`'s end after executing a command and before writing its reply.
+//! - A follower acknowledges what would survive what `appendfsync` promises; a stream belongs to one epoch and one
+//!   connection, and so do its acknowledgements. After `NewLife` nothing is acknowledged before `Discard` or `Follow`.
+//! - A position's epoch is that of the last record held. Nobody in the in-sync set is given a full resync.
+//! - A learner becomes a voter only if it has the log and has answered something sent within `Timing::reachable`. A node that
+//!   hears no leader for two leases asks to be let in again.
 
 pub mod agent;
 pub mod bootstrap;
