@@ -174,3 +174,32 @@ fn a_file_is_joined_from_parts() {
         assert!(read.iter().enumerate().all(|(at, record)| record.db == at as u64));
     }
 }
+
+#[test]
+fn big_values_are_written_in_parts() {
+    let fields: Vec<_> = (0..30_000)
+        .map(|at| (format!("field{at}").into_bytes(), format!("{at}").into_bytes(), None))
+        .collect();
+    let names: Vec<Vec<u8>> = fields.iter().map(|(name, _, _)| name.clone()).collect();
+    let scored: Vec<_> = names.iter().enumerate().map(|(at, name)| (name.clone(), at as f64)).collect();
+    let values =
+        [("list", list(&names)), ("set", set(&names)), ("zset", zset(&scored)), ("hash", hash(&fields))];
+    for (name, value) in values {
+        let (mut file, mut next, mut parts) = (Vec::new(), Some(0), 0);
+        Writer::beginning(Options::default()).expect("begins").take_into(&mut file);
+        // Each part may have a writer of its own.
+        while let Some(from) = next {
+            let mut writer = Writer::records(Options::default()).expect("begins");
+            next = writer.key_part(name.as_bytes(), value.as_ref(), info(1), from).expect("a part");
+            writer.take_into(&mut file);
+            parts += 1;
+        }
+        assert!(parts > 1, "{name}: {parts}");
+        let mut trailer = Trailer::new(true);
+        trailer.part(&file);
+        file.extend(trailer.end());
+        let read = keys(&file);
+        assert_eq!(read[0].expire_ms, info(1).expire_ms);
+        assert_eq!(describe(read[0].value.as_ref()), describe(value.as_ref()), "{name}");
+    }
+}

@@ -2,9 +2,12 @@
 
 use redoubt_server::config::{Config, Values};
 use redoubt_server::load::LoadError;
+use redoubt_server::shared::Shared;
+use redoubt_server::snapshot::{Shutdown, shut_down};
 use redoubt_server::{Handle, Server, StartError, logging, process};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Descriptors the server needs beside its clients' (listeners, log, disk).
 const FILES_RESERVED: u64 = 32;
@@ -53,7 +56,6 @@ fn serve(config: Config, values: &Values, signals: process::Signals) -> Result<(
 
 /// Tells everybody who waits for it that the server serves its data.
 fn announce(server: &Handle, values: &Values) {
-    warn_of_memory_only(server);
     if !server.addresses().is_empty() {
         tracing::info!("Ready to accept connections tcp");
     }
@@ -67,30 +69,40 @@ fn end_by_signal(server: &Handle, signals: process::Signals) -> Result<(), Strin
     let shared = Arc::clone(server.shared());
     std::thread::Builder::new()
         .name("signals".into())
-        .spawn(move || {
-            let signal = signals.wait();
-            tracing::warn!("Received {} scheduling shutdown...", signal.name());
-            shared.request_stop();
-            let signal = signals.wait();
-            tracing::warn!("You insist with {}... exiting now.", signal.name());
-            std::process::exit(1);
-        })
+        .spawn(move || heed(&signals, &shared))
         .map(drop)
         .map_err(|error| format!("could not start a thread: {error}"))
 }
 
-/// Who relies on files must not learn only from a restart that there are none.
-fn warn_of_memory_only(server: &Handle) {
-    let settings = server.shared().config.read().get(&["save", "appendonly"]);
-    let wants_files = settings.iter().any(|(name, value)| match name.as_str() {
-        "save" => !value.is_empty(),
-        _ => value == "yes",
-    });
-    if wants_files {
-        tracing::warn!(
-            "WARNING This version keeps its data in memory only: 'save' and 'appendonly' have no effect, and a restart \
-             begins with nothing. --save '' --appendonly no silences this warning."
-        );
+/// Ends the server at a signal, as its setting says. Another signal meanwhile ends the process at once.
+fn heed(signals: &process::Signals, shared: &Arc<Shared>) {
+    let ending = Arc::new(AtomicBool::new(false));
+    loop {
+        let signal = signals.wait();
+        if ending.swap(true, Relaxed) {
+            tracing::warn!("You insist with {}... exiting now.", signal.name());
+            std::process::exit(1);
+        }
+        tracing::warn!("Received {} scheduling shutdown...", signal.name());
+        let values = shared.values();
+        let how = Shutdown::from_words(match signal {
+            process::Signal::Int => &values.shutdown_on_sigint,
+            process::Signal::Term => &values.shutdown_on_sigterm,
+        });
+        let (shared, again) = (Arc::clone(shared), Arc::clone(&ending));
+        let end = move || {
+            if shut_down(&shared, how).is_err() {
+                tracing::warn!(
+                    "{} received but errors trying to shut down the server, check the logs for more information",
+                    signal.name()
+                );
+                again.store(false, Relaxed);
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("shutdown".into()).spawn(end) {
+            tracing::error!("could not start a thread: {error}");
+            ending.store(false, Relaxed);
+        }
     }
 }
 

@@ -259,27 +259,3 @@ fn a_supervisor_is_told() {
     socket.set_nonblocking(true).unwrap();
     assert!(socket.recv(&mut [0; 64]).is_err());
 }
-
-#[test]
-fn who_asks_for_files_is_warned_that_there_are_none() {
-    for (settings, warns) in [
-        (&[][..], true),
-        (&["--save", "", "--appendonly", "yes"], true),
-        (&["--save", "", "--appendonly", "no"], false),
-    ] {
-        let folder = Folder::new(if warns { "warns" } else { "silent" });
-        let log = folder.0.join("log");
-        let path = log.display().to_string();
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-        let common = ["--port", &port, "--logfile", &path];
-        let mut process = Command::new(PROGRAM).args(common).args(settings).spawn().unwrap();
-        let mut text = String::new();
-        while !text.contains("Ready to accept connections") {
-            text = std::fs::read_to_string(&log).unwrap_or_default();
-        }
-        process.kill().unwrap();
-        process.wait().unwrap();
-        assert_eq!(text.contains("keeps its data in memory only"), warns, "{settings:?}");
-    }
-}

@@ -37,6 +37,7 @@ async fn run(shared: Arc<Shared>) {
         shared.memory.recalibrate();
         crate::aof::rewrite::look(&shared);
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
+        shared.snapshots.saves.look(&shared, &values);
         shared.rates.sample(Instant::now(), || shared.totals());
         // While clients are paused the data stays as it is; while it is loaded it comes to be. On a replica nothing
         // expires but by its primary.

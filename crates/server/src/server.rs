@@ -213,6 +213,9 @@ fn start_control(
             let _ = worker.thread.join();
         }
         let _ = cron.join();
+        // Whoever wants a last snapshot has waited for it.
+        files.snapshots.cancel();
+        files.snapshots.wait_for_running();
         // Nothing is committed any more.
         files.aof.stop(&files);
     })

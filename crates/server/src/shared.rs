@@ -185,6 +185,7 @@ impl Shared {
         self.memory.limit.store(values.maxmemory, Relaxed);
         self.aof.configure(self, &values);
         self.replication.configure(&values);
+        self.snapshots.saves.judge_writes(self, &values);
         *self.values.write() = Arc::new(values);
         self.generation.fetch_add(1, Relaxed);
     }

@@ -7,7 +7,12 @@ use crate::value::{Value, ValueRef};
 impl Collection {
     /// Whether dropping it is worth another thread's time.
     pub(crate) fn is_heavy(&self) -> bool {
-        let len = match self {
+        self.elements() > 64
+    }
+
+    /// Elements, those of a stream with what its groups wait for.
+    fn elements(&self) -> usize {
+        match self {
             Collection::List(list) => list.len(),
             Collection::Hash(hash) => hash.len(),
             Collection::Set(set) => set.len(),
@@ -16,8 +21,7 @@ impl Collection {
                 let pending = stream.groups().map(|group| group.pending_len());
                 stream.len() as usize + pending.sum::<usize>()
             }
-        };
-        len > 64
+        }
     }
 
     /// Goes on with moving members to a table of another size, if it has begun.
@@ -38,6 +42,12 @@ impl Entry {
             // SAFETY: read under the partition's lock, no mutable reference lives.
             Kind::Collection => unsafe { self.collection() }.is_some_and(Collection::is_heavy),
         }
+    }
+
+    /// Elements of a collection; a string has none.
+    pub(crate) fn elements(self) -> usize {
+        // SAFETY: read under the partition's lock, no mutable reference lives.
+        unsafe { self.collection() }.map_or(0, Collection::elements)
     }
 
     pub(crate) fn view<'a>(self) -> ValueRef<'a> {

@@ -14,6 +14,16 @@ pub const SERVER: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
     CommandSpec {
+        name: "bgsave",
+        arity: -1,
+        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING),
+        run: Run::Server(ServerOp::Bgsave),
+        doc: Doc::new("Saves the data to a file while the server goes on.", "1.0.0", "O(1)")
+            .history(&[("3.2.2", "option `SCHEDULE`")])
+            .args(&[Arg::pure_token("schedule", "SCHEDULE").optional().since("3.2.2")]),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "command",
         arity: -1,
         flags: Flags::LOADING.with(Flags::STALE),
@@ -218,6 +228,16 @@ pub const SERVER: &[CommandSpec] = &[
         ..CommandSpec::EMPTY
     },
     CommandSpec {
+        name: "lastsave",
+        arity: 1,
+        flags: Flags::LOADING.with(Flags::STALE).with(Flags::FAST),
+        categories: Categories::ADMIN.with(Categories::DANGEROUS),
+        run: Run::Server(ServerOp::Lastsave),
+        doc: Doc::new("Tells when the data was last saved.", "1.0.0", "O(1)"),
+        tips: &["nondeterministic_output"],
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "latency",
         arity: -2,
         run: Run::Container,
@@ -337,6 +357,14 @@ pub const SERVER: &[CommandSpec] = &[
         .args(RESTORE_ARGS)
         .system(),
         ..RESTORE
+    },
+    CommandSpec {
+        name: "save",
+        arity: 1,
+        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),
+        run: Run::Server(ServerOp::Save),
+        doc: Doc::new("Saves the data to a file, and answers when that is done.", "1.0.0", "O(N), N = keys"),
+        ..CommandSpec::EMPTY
     },
     CommandSpec {
         name: "shutdown",

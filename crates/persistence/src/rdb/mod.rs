@@ -10,6 +10,7 @@ mod read_stream;
 mod read_value;
 mod split;
 mod write_file;
+mod write_part;
 mod write_stream;
 mod write_value;
 

@@ -107,6 +107,21 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// As `aux`.
     pub fn key(&mut self, key: &[u8], value: ValueRef<'_>, info: KeyInfo) -> Result<(), Error> {
+        let kind = kind_of(value, self.version);
+        self.head(key, kind, info)?;
+        write_value(&mut self.output, kind, value)
+    }
+
+    pub(super) fn version(&self) -> u32 {
+        self.version
+    }
+
+    pub(super) fn output(&mut self) -> &mut Output<W> {
+        &mut self.output
+    }
+
+    /// What stands before a value.
+    pub(super) fn head(&mut self, key: &[u8], kind: u8, info: KeyInfo) -> Result<(), Error> {
         if let Some(at) = info.expire_ms {
             self.output.byte(mark::EXPIRE_MS);
             self.output.millis(at);
@@ -118,10 +133,8 @@ impl<W: Write> Writer<W> {
         if let Some(frequency) = info.frequency {
             self.output.raw(&[mark::FREQUENCY, frequency])?;
         }
-        let kind = kind_of(value, self.version);
         self.output.byte(kind);
-        self.output.string(key)?;
-        write_value(&mut self.output, kind, value)
+        self.output.string(key)
     }
 
     /// Ends the file and gives back where it went.

@@ -52,19 +52,20 @@ pub(super) fn write_value<W: Write>(out: &mut Output<W>, kind: u8, value: ValueR
 
 fn write_list<W: Write>(out: &mut Output<W>, list: &List) -> Result<(), Error> {
     out.length(list.nodes().count() as u64);
-    for node in list.nodes() {
-        match node.get(0) {
-            Some(value) if node.len() == 1 && node.byte_len() >= PLAIN_FROM => {
-                out.length(NODE_PLAIN);
-                out.value(value)?;
-            }
-            _ => {
-                out.length(NODE_PACKED);
-                out.listpack(node)?;
-            }
+    list.nodes().try_for_each(|node| write_node(out, node))
+}
+
+pub(super) fn write_node<W: Write>(out: &mut Output<W>, node: &Packed) -> Result<(), Error> {
+    match node.get(0) {
+        Some(value) if node.len() == 1 && node.byte_len() >= PLAIN_FROM => {
+            out.length(NODE_PLAIN);
+            out.value(value)
+        }
+        _ => {
+            out.length(NODE_PACKED);
+            out.listpack(node)
         }
     }
-    Ok(())
 }
 
 fn write_set<W: Write>(out: &mut Output<W>, kind: u8, set: &Set) -> Result<(), Error> {

@@ -21,7 +21,7 @@ pub use file::{FileError, LoadError, Place, Reader, Rename, split_words};
 pub use replication::ReplicationValues;
 pub use rewrite::RewriteError;
 pub use table::{Change, Effect, GROUPS, Group, SETTINGS, Setting};
-pub use typed::{Allow, LogFormat, LogLevel, OutputLimits, Values};
+pub use typed::{Allow, LogFormat, LogLevel, OutputLimits, SnapshotValues, Values};
 pub use value::{Kind, OutputLimit, Value, os_reason};
 
 use std::path::{Path, PathBuf};

@@ -63,6 +63,20 @@ pub struct LoadValues {
     pub key_load_delay: i64,
 }
 
+/// Settings of snapshots.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "as for `Values`")]
+pub struct SnapshotValues {
+    /// Rules: seconds, and changes within them.
+    pub save: Vec<(i64, u64)>,
+    pub dbfilename: String,
+    pub rdbcompression: bool,
+    pub rdbchecksum: bool,
+    pub rdb_version: u32,
+    pub rdb_save_incremental_fsync: bool,
+    pub stop_writes_on_bgsave_error: bool,
+}
+
 /// A copy of every setting the engine reads, at one moment.
 #[derive(Clone, Debug)]
 #[allow(
@@ -126,6 +140,7 @@ pub struct Values {
     pub latency_tracking_info_percentiles: Vec<f64>,
     /// Classes as CONFIG GET prints them ("AKE"); empty: none.
     pub notify_keyspace_events: String,
+    pub snapshot: SnapshotValues,
     pub appendonly: bool,
     pub appendfilename: String,
     pub appenddirname: String,
@@ -205,6 +220,7 @@ impl Config {
             latency_tracking: self.flag("latency-tracking"),
             latency_tracking_info_percentiles: self.percentiles(),
             notify_keyspace_events: self.text("notify-keyspace-events"),
+            snapshot: self.snapshot_values(),
             appendonly: self.flag("appendonly"),
             appendfilename: self.text("appendfilename"),
             appenddirname: self.text("appenddirname"),
@@ -333,6 +349,27 @@ impl Config {
             rdbchecksum: self.flag("rdbchecksum"),
             aof_load_truncated: self.flag("aof-load-truncated"),
             key_load_delay: self.integer("key-load-delay"),
+        }
+    }
+
+    fn snapshot_values(&self) -> SnapshotValues {
+        SnapshotValues {
+            save: self.save_rules(),
+            dbfilename: self.text("dbfilename"),
+            rdbcompression: self.flag("rdbcompression"),
+            rdbchecksum: self.flag("rdbchecksum"),
+            rdb_version: self.number("rdb-version"),
+            rdb_save_incremental_fsync: self.flag("rdb-save-incremental-fsync"),
+            stop_writes_on_bgsave_error: self.flag("stop-writes-on-bgsave-error"),
+        }
+    }
+
+    fn save_rules(&self) -> Vec<(i64, u64)> {
+        match self.value("save") {
+            Value::Pairs(pairs) => {
+                pairs.iter().map(|(seconds, changes)| (*seconds, (*changes).max(0) as u64)).collect()
+            }
+            other => unreachable!("save rules are {other:?}"),
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Session {
     pub(crate) ran: Option<&'static Command>,
     /// Unix ms at which a pause that stopped this client ends.
     pub(crate) paused_until: Option<i64>,
+    /// Work of another thread that this client's command waits for.
+    pub(crate) errand: Option<Arc<crate::snapshot::Errand>>,
     pub(crate) subscriptions: Option<Subscriptions>,
     /// Others may send to it at any time: subscriptions or MONITOR.
     pub(crate) listens: bool,
@@ -113,6 +115,7 @@ impl Session {
             parked: None,
             ran: None,
             paused_until: None,
+            errand: None,
             subscriptions: None,
             listens: false,
             restricted: false,
@@ -259,7 +262,8 @@ impl Session {
         {
             self.paused_until = None;
         }
-        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some()
+        let errand = self.errand.as_ref().is_some_and(|errand| errand.outcome().is_none());
+        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some() || errand
     }
 
     /// Whether a request could be told to wait and be tried again.

@@ -5,6 +5,7 @@
 
 use super::{Facts, Page};
 use crate::process::{Whose, cpu_seconds};
+use crate::snapshot::Purpose;
 use crate::version::{REDIS_VERSION, REDOUBT_VERSION};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -64,20 +65,10 @@ fn operating_system() -> String {
 }
 
 pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
-    let started = facts.shared.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     page.field("loading", u8::from(facts.shared.loading.is_on()));
     // What is there is never served while other data is loaded.
     page.field("async_loading", 0);
-    page.same(&["current_cow_peak", "current_cow_size", "current_cow_size_age"], 0);
-    page.field("current_fork_perc", "0.00");
-    page.same(&["current_save_keys_processed", "current_save_keys_total"], 0);
-    page.field("rdb_changes_since_last_save", facts.shared.stats.dirty());
-    page.field("rdb_bgsave_in_progress", 0);
-    // As in Redis, the start counts as the last save.
-    page.field("rdb_last_save_time", started);
-    page.field("rdb_last_bgsave_status", "ok");
-    page.same(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
-    page.same(&["rdb_saves", "rdb_last_cow_size"], 0);
+    snapshots(facts, page);
     let (loaded, expired) = facts.shared.loading.keys();
     page.field("rdb_last_load_keys_expired", expired);
     page.field("rdb_last_load_keys_loaded", loaded);
@@ -87,6 +78,31 @@ pub(super) fn persistence(facts: &Facts<'_>, page: &mut Page) {
     if facts.shared.loading.is_on() {
         loading(facts, page);
     }
+}
+
+/// Nothing is copied on write here; `cow` fields say what was saved before it was written to the file.
+fn snapshots(facts: &Facts<'_>, page: &mut Page) {
+    let snapshots = &facts.shared.snapshots;
+    let running = snapshots.running();
+    let (staged, keys) = running.map_or(((0, 0), (0, 0)), |running| (running.staged, running.keys));
+    page.field("current_cow_peak", staged.1);
+    page.field("current_cow_size", staged.0);
+    page.field("current_cow_size_age", 0);
+    let percent = if keys.1 == 0 { 0.0 } else { keys.0 as f64 * 100.0 / keys.1 as f64 };
+    page.field("current_fork_perc", format_args!("{percent:.2}"));
+    page.field("current_save_keys_processed", keys.0);
+    page.field("current_save_keys_total", keys.1);
+    let saves = &snapshots.saves;
+    let save = running.filter(|running| running.purpose != Purpose::Rewrite);
+    page.field("rdb_changes_since_last_save", saves.changes(facts.shared));
+    page.field("rdb_bgsave_in_progress", u8::from(save.is_some()));
+    page.field("rdb_last_save_time", saves.last());
+    page.field("rdb_last_bgsave_status", if saves.has_failed() { "err" } else { "ok" });
+    page.field("rdb_last_bgsave_time_sec", saves.took_seconds());
+    let since = save.map_or(-1, |save| save.started.elapsed().as_secs() as i64);
+    page.field("rdb_current_bgsave_time_sec", since);
+    page.field("rdb_saves", saves.count());
+    page.field("rdb_last_cow_size", snapshots.staged_peak());
 }
 
 fn append_only(facts: &Facts<'_>, page: &mut Page) {

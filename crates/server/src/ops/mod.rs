@@ -11,6 +11,7 @@ mod introspect;
 mod memory;
 mod pubsub;
 mod replication;
+mod save;
 mod server;
 mod slowlog;
 
@@ -98,7 +99,7 @@ impl Session {
                 self.replication_op(ctx, op, args, scope)
             }
             Op::Time => done(self.time(ctx, scope)),
-            Op::Shutdown => self.shutdown(args),
+            Op::Bgsave | Op::Lastsave | Op::Save | Op::Shutdown => self.save_op(ctx, op, args, scope),
             op => done(self.inspection_op(ctx, op, args, scope)),
         }
     }

@@ -1,10 +1,16 @@
 //! Snapshots while the server goes on: a thread walks a cut (`redoubt_store::CutWalk`) and hands what it saves to one or
 //! more targets: a file, the base of an append-only file, replicas.
 
+mod file;
 mod run;
+mod saves;
+mod shutdown;
 mod sink;
 
-use crate::client::Client;
+pub use saves::{Saves, save, save_in_background};
+pub(crate) use shutdown::abort;
+pub use shutdown::{Errand, Shutdown, shut_down};
+
 use crate::shared::Shared;
 use parking_lot::{Condvar, Mutex};
 use redoubt_persistence::rdb;
@@ -91,8 +97,8 @@ pub struct Running {
     pub started: Instant,
     /// Keys that are saved, and keys there were.
     pub keys: (u64, u64),
-    /// Bytes saved and not written yet.
-    pub staged: u64,
+    /// Bytes saved and not written yet, now and at most.
+    pub staged: (u64, u64),
 }
 
 #[derive(Default)]
@@ -101,7 +107,6 @@ struct State {
     begun: u64,
     cut: u64,
     ended: u64,
-    waiting: Vec<Arc<Client>>,
 }
 
 /// What is asked of a snapshot.
@@ -120,6 +125,11 @@ pub struct Snapshots {
     keys_saved: AtomicU64,
     keys_total: AtomicU64,
     staged: AtomicU64,
+    staged_peak: AtomicU64,
+    /// Those to the file `dbfilename`.
+    pub saves: Saves,
+    /// The end of the server, if it has begun.
+    shutdown: shutdown::State,
 }
 
 impl Snapshots {
@@ -144,6 +154,7 @@ impl Snapshots {
             state.running = Some((purpose, Instant::now()));
             state.begun += 1;
             self.cancelled.store(false, Relaxed);
+            self.staged_peak.store(0, Relaxed);
             Ticket(state.begun)
         };
         let job = Arc::new(Mutex::new(Some(Job { format, aux: Box::new(aux), targets })));
@@ -168,7 +179,8 @@ impl Snapshots {
     pub fn running(&self) -> Option<Running> {
         let (purpose, started) = self.state.lock().running?;
         let keys = (self.keys_saved.load(Relaxed), self.keys_total.load(Relaxed));
-        Some(Running { purpose, started, keys, staged: self.staged.load(Relaxed) })
+        let staged = (self.staged.load(Relaxed), self.staged_peak.load(Relaxed));
+        Some(Running { purpose, started, keys, staged })
     }
 
     /// Ends the running snapshot early; its targets get `Cancelled`.
@@ -189,6 +201,11 @@ impl Snapshots {
         self.changed.wait_while(&mut state, |state| state.ended < ticket.0);
     }
 
+    /// Most bytes that were saved and not written yet, in the last snapshot.
+    pub fn staged_peak(&self) -> u64 {
+        self.staged_peak.load(Relaxed)
+    }
+
     /// Waits until none runs, but no longer than this; whether none does.
     pub fn wait_until_idle(&self, within: Duration) -> bool {
         let mut state = self.state.lock();
@@ -196,14 +213,15 @@ impl Snapshots {
         state.running.is_none()
     }
 
-    /// Whether this snapshot is over; if not, the client is woken when it is.
-    pub(crate) fn is_over(&self, ticket: Ticket, client: &Arc<Client>) -> bool {
-        let mut state = self.state.lock();
-        let over = state.ended >= ticket.0;
-        if !over && !state.waiting.iter().any(|other| Arc::ptr_eq(other, client)) {
-            state.waiting.push(Arc::clone(client));
-        }
-        over
+    /// Waits until what runs now is over.
+    pub(crate) fn wait_for_running(&self) {
+        let begun = Ticket(self.state.lock().begun);
+        self.wait(begun);
+    }
+
+    /// Whether the server is about to end.
+    fn is_ending(&self) -> bool {
+        self.shutdown.is_running()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -220,6 +238,7 @@ impl Snapshots {
     fn note_progress(&self, saved: u64, staged: usize) {
         self.keys_saved.store(saved, Relaxed);
         self.staged.store(staged as u64, Relaxed);
+        self.staged_peak.fetch_max(staged as u64, Relaxed);
     }
 }
 
@@ -234,7 +253,6 @@ impl Drop for Over<'_> {
         let mut state = snapshots.state.lock();
         state.running = None;
         state.ended = state.begun;
-        state.waiting.drain(..).for_each(|client| client.mailbox.wake());
         snapshots.changed.notify_all();
     }
 }

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Time one step of the walk should take: as long as that, a partition may be held.
 const STEP: Duration = Duration::from_micros(250);
+/// Time between two lines in the log.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Keys of the first step, and the most and least of any.
 const STEP_KEYS: usize = 64;
 const STEP_KEYS_RANGE: std::ops::RangeInclusive<usize> = 8..=4096;
@@ -31,11 +33,12 @@ struct Size {
 /// Runs a snapshot to its end.
 pub(super) fn run(shared: &Shared, job: Job) {
     let Job { format, aux, mut targets } = job;
+    let facts = facts(shared);
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.acquire(shared.keyspace.all_partitions());
     let held = Instant::now();
     let format = settled(format, &txn);
-    let sink = Arc::new(Sink::new(format, facts(shared)));
+    let sink = Arc::new(Sink::new(format, facts));
     let walk = txn.begin_cut(Arc::clone(&sink) as Arc<dyn CutSink>);
     let walk = walk.expect("one snapshot runs at a time, and only snapshots begin cuts");
     let offset = shared.log.end();
@@ -53,14 +56,16 @@ pub(super) fn run(shared: &Shared, job: Job) {
     writing.end(outcome);
 }
 
-/// The format that the data ask for.
+/// The format that the data ask for. Only the newest version can hold expiries of hash fields: without them the data
+/// would not be the same.
 fn settled(format: Format, txn: &Txn<'_>) -> Format {
+    let timed = || (0..txn.keyspace().databases()).any(|db| txn.expiring_hashes(db) > 0);
+    let version = |options, version| Format::Rdb(rdb::Options { version, ..options });
     match format {
-        Format::Portable => {
-            let timed = (0..txn.keyspace().databases()).any(|db| txn.expiring_hashes(db) > 0);
-            Format::Rdb(rdb::Options { version: if timed { 12 } else { 10 }, ..rdb::Options::default() })
-        }
-        settled => settled,
+        Format::Portable if !timed() => version(rdb::Options::default(), rdb::VERSION_MIN_WRITTEN),
+        Format::Portable => version(rdb::Options::default(), rdb::VERSION_MAX),
+        Format::Rdb(options) if timed() => version(options, rdb::VERSION_MAX),
+        other => other,
     }
 }
 
@@ -149,7 +154,7 @@ impl Writing<'_> {
 
     /// Walks to the end of the cut, writing whenever enough is gathered: what writers had to save must not pile up.
     fn walk(&mut self, mut walk: CutWalk<'_>) -> Result<(), SnapshotError> {
-        let mut keys = STEP_KEYS;
+        let (mut keys, mut told) = (STEP_KEYS, Instant::now());
         loop {
             let started = Instant::now();
             let more = walk.step(CutBudget { keys, bytes: STEP_BYTES });
@@ -159,9 +164,13 @@ impl Writing<'_> {
                 _ => keys,
             }
             .clamp(*STEP_KEYS_RANGE.start(), *STEP_KEYS_RANGE.end());
-            let staged = self.sink.len();
+            let (staged, ready) = self.sink.len();
             self.shared.snapshots.note_progress(walk.saved(), staged);
-            let written = if staged >= WRITE_BYTES || !more { self.drain() } else { Ok(()) };
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                tracing::info!("Snapshot: {} of {} keys are saved", walk.saved(), walk.keys());
+            }
+            let written = if ready >= WRITE_BYTES || !more { self.drain() } else { Ok(()) };
             if !more {
                 return written;
             }

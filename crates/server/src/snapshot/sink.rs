@@ -5,6 +5,9 @@ use parking_lot::Mutex;
 use redoubt_persistence::{Error, aof, rdb};
 use redoubt_store::{AccessClock, CutKey, CutSink};
 
+/// Elements from which on a collection is saved in parts.
+const PARTS_FROM: usize = 2048;
+
 /// Which access facts are written beside a key.
 #[derive(Clone, Copy)]
 pub(super) enum Facts {
@@ -24,6 +27,13 @@ struct Stage {
     bytes: Vec<u8>,
 }
 
+/// A key that is saved in parts, which must follow each other: what else is saved waits meanwhile.
+#[derive(Default)]
+struct Parts {
+    open: bool,
+    bytes: Vec<u8>,
+}
+
 /// A writer of keys. They are kept between keys because they own tables for compression.
 enum Encoder {
     Rdb(Box<rdb::Writer<Vec<u8>>>),
@@ -36,23 +46,70 @@ pub(super) struct Sink {
     facts: Facts,
     /// As many as threads save at the same time.
     encoders: Mutex<Vec<Encoder>>,
+    /// Locked before the stage where both are.
+    parts: Mutex<Parts>,
     stage: Mutex<Stage>,
     failure: Mutex<Option<String>>,
 }
 
 impl Sink {
     pub(super) fn new(format: Format, facts: Facts) -> Sink {
-        Sink { format, facts, encoders: Mutex::default(), stage: Mutex::default(), failure: Mutex::default() }
+        Sink {
+            format,
+            facts,
+            encoders: Mutex::default(),
+            parts: Mutex::default(),
+            stage: Mutex::default(),
+            failure: Mutex::default(),
+        }
     }
 
-    /// Bytes that wait.
-    pub(super) fn len(&self) -> usize {
-        self.stage.lock().bytes.len()
+    /// Bytes that wait, and those of them that may be written.
+    pub(super) fn len(&self) -> (usize, usize) {
+        let parts = self.parts.lock();
+        let stage = self.stage.lock().bytes.len();
+        (parts.bytes.len() + stage, parts.bytes.len() + if parts.open { 0 } else { stage })
     }
 
-    /// Exchanges what waits for `spare`, which is empty.
+    /// Exchanges what may be written for `spare`, which is empty.
     pub(super) fn swap(&self, spare: &mut Vec<u8>) {
-        std::mem::swap(&mut self.stage.lock().bytes, spare);
+        let mut parts = self.parts.lock();
+        if parts.open {
+            std::mem::swap(&mut parts.bytes, spare);
+            return;
+        }
+        let mut stage = self.stage.lock();
+        if parts.bytes.is_empty() {
+            std::mem::swap(&mut stage.bytes, spare);
+        } else {
+            std::mem::swap(&mut parts.bytes, spare);
+            spare.append(&mut stage.bytes);
+        }
+    }
+
+    /// Appends a part of a key. Returns where the next begins.
+    fn append_part(&self, key: &CutKey<'_>, from: u64) -> Result<Option<u64>, Error> {
+        let Encoder::Rdb(mut writer) = self.encoder()? else { unreachable!("commands come whole") };
+        let mut parts = self.parts.lock();
+        if from == 0 {
+            // What is saved by now stands before, and what comes from now on stands after, perhaps in another database.
+            let mut stage = self.stage.lock();
+            parts.bytes.append(&mut stage.bytes);
+            stage.db = None;
+            rdb::write_select(&mut parts.bytes, key.db as u64);
+        }
+        let written = writer.key_part(key.key, key.value, self.info(key), from);
+        parts.open = matches!(written, Ok(Some(_)));
+        if written.is_ok() {
+            writer.take_into(&mut parts.bytes);
+            self.encoders.lock().push(Encoder::Rdb(writer));
+        }
+        written
+    }
+
+    fn fail(&self, key: &CutKey<'_>, error: &Error) {
+        let text = format!("the key {} does not fit the format: {error}", key.key.escape_ascii());
+        self.failure.lock().get_or_insert(text);
     }
 
     /// Why a key could not be saved, if one could not.
@@ -123,10 +180,23 @@ impl CutSink for Sink {
         match saved() {
             Ok(bytes) => bytes,
             Err(error) => {
-                let text = format!("the key {} does not fit the format: {error}", key.key.escape_ascii());
-                self.failure.lock().get_or_insert(text);
+                self.fail(key, &error);
                 0
             }
         }
+    }
+
+    fn parts_from(&self) -> usize {
+        match self.format {
+            Format::Rdb(_) => PARTS_FROM,
+            Format::Commands | Format::Portable => usize::MAX,
+        }
+    }
+
+    fn save_part(&self, key: &CutKey<'_>, from: u64) -> Option<u64> {
+        self.append_part(key, from).unwrap_or_else(|error| {
+            self.fail(key, &error);
+            None
+        })
     }
 }

@@ -7,13 +7,14 @@ use redoubt_resp::Reply;
 use redoubt_server::digest::Digest;
 use redoubt_store::{Keyspace, Touch, Txn};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Words of a call.
 pub(crate) type Words = Vec<Vec<u8>>;
 
 /// A keyspace and what handlers need beside it.
 pub(crate) struct Bench {
-    space: Keyspace,
+    pub(crate) space: Arc<Keyspace>,
     settings: Settings,
     rng: fastrand::Rng,
     /// Unix time, milliseconds.
@@ -47,7 +48,7 @@ pub(crate) type Dump = BTreeMap<(usize, Vec<u8>), (&'static str, String, Option<
 impl Bench {
     pub(crate) fn new(seed: u64, now_ms: i64, settings: &Settings) -> Bench {
         Bench {
-            space: Keyspace::new(16, 1, seed),
+            space: Arc::new(Keyspace::new(16, 1, seed)),
             settings: settings.clone(),
             rng: fastrand::Rng::with_seed(seed),
             now_ms,

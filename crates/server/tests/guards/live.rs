@@ -99,9 +99,14 @@ impl Talk {
 /// commands after which the log had grown.
 fn check(conversation: &Conversation, wrote: &mut BTreeSet<usize>) -> Result<(), String> {
     let mut config = Config::new();
+    // What conversations save goes where nobody looks for it.
+    let dir = std::env::temp_dir().join(format!("redoubt-guards-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    let dir = dir.display().to_string();
+    let files = [("save", ""), ("dir", dir.as_str())];
     let own = [("port", "0"), ("bind", "127.0.0.1"), ("enable-debug-command", "yes"), ("io-threads", "2")];
     let theirs = conversation.config.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in own.into_iter().chain(theirs) {
+    for (name, value) in own.into_iter().chain(files).chain(theirs) {
         config = config.with(name, value).map_err(|error| error.to_string())?;
     }
     let settings = config.command_settings();
@@ -140,7 +145,10 @@ fn check(conversation: &Conversation, wrote: &mut BTreeSet<usize>) -> Result<(),
         }
     }
     drop(talk.clients);
-    compare(&talk.server, &recorder, &settings)
+    let outcome = compare(&talk.server, &recorder, &settings);
+    drop(talk.server);
+    std::fs::remove_dir_all(dir).map_err(|error| error.to_string())?;
+    outcome
 }
 
 /// Whether a conversation makes keys with DEBUG POPULATE, which is not logged, here or in Redis.

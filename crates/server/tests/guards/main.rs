@@ -2,6 +2,7 @@
 //! every conversation file and random sequences, so a new command is covered as soon as it has either.
 
 mod bench;
+mod cuts;
 mod effects;
 mod keys;
 mod live;

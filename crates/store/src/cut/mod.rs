@@ -6,6 +6,9 @@
 //! new phase, when the walk comes by or when somebody is about to change it or to take it away, whichever is first.
 //! So there is no position to compare with, no list of keys, and nothing is saved twice or too late.
 //!
+//! A very big collection is saved in parts by the walk, the lock being let go between two. Nothing of it changes
+//! meanwhile: whoever wants to change it saves the rest first, as it would have saved all of it.
+//!
 //! A big value that goes away while it is pending becomes an orphan: it belongs to the cut then, and the walk saves
 //! and drops it when nobody waits. The same holds for the tables of a flushed database.
 #![allow(unsafe_code)]
@@ -43,6 +46,20 @@ pub trait CutSink: Send + Sync {
     /// Takes one key; each comes once, in no order. Called on the thread that walks and on those that write, mostly
     /// under the lock of the key's partition: it must be quick and wait for nothing. Returns the bytes it made of it.
     fn save(&self, key: &CutKey<'_>) -> usize;
+
+    /// Collections with as many elements are saved in parts. None are unless this says so.
+    fn parts_from(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Takes a part of a key that is saved in parts: what begins at `from`, first at 0. Returns where the next part
+    /// begins, `None` after the last. The key stays as it is from the first part to the last. Others may be saved
+    /// between two parts, but not in parts.
+    fn save_part(&self, key: &CutKey<'_>, from: u64) -> Option<u64> {
+        debug_assert_eq!(from, 0, "no part was left");
+        self.save(key);
+        None
+    }
 }
 
 /// The cuts of a keyspace, of which at most one runs.
@@ -59,10 +76,23 @@ struct Running {
     /// Which database each one was at the cut: SWAPDB exchanges them.
     origins: Box<[AtomicU32]>,
     orphans: Mutex<Vec<Orphan>>,
+    part: Mutex<Option<Part>>,
     /// Nobody wants the rest: entries only take on the new phase.
     cancelled: AtomicBool,
     saved: AtomicU64,
 }
+
+/// A key of which the beginning is saved.
+struct Part {
+    /// Its database at the cut.
+    db: usize,
+    entry: Entry,
+    /// Where the next part begins.
+    from: u64,
+}
+
+// SAFETY: an entry is looked at under its partition's lock, or when nothing else refers to it.
+unsafe impl Send for Part {}
 
 /// What left the keyspace before it was saved.
 struct Orphan {
@@ -109,21 +139,78 @@ impl Cuts {
     }
 }
 
+fn cut_key<'a>(db: usize, entry: Entry) -> CutKey<'a> {
+    let (value, expire_ms, access) = (entry.view(), entry.expire_ms(), entry.clock());
+    CutKey { db, key: entry.key(), value, expire_ms, access }
+}
+
 impl Running {
     fn origin(&self, db: usize) -> usize {
         self.origins[db].load(Relaxed) as usize
     }
 
+    /// The number that a database of the cut has now. Some partition must be held: exchanging takes all.
+    fn now(&self, db: usize) -> usize {
+        let now = self.origins.iter().position(|origin| origin.load(Relaxed) as usize == db);
+        now.expect("exchanging keeps every database")
+    }
+
     /// Saves a pending entry and gives it the new phase; returns the bytes that made.
     fn save(&self, db: usize, entry: Entry, phase: u32) -> usize {
         let mut bytes = 0;
+        let begun = self.take_part(entry);
         if !self.cancelled.load(Relaxed) {
-            let (value, expire_ms, access) = (entry.view(), entry.expire_ms(), entry.clock());
-            bytes = self.sink.save(&CutKey { db, key: entry.key(), value, expire_ms, access });
+            let key = cut_key(db, entry);
+            match begun {
+                Some(from) => self.save_rest(&key, from),
+                None => bytes = self.sink.save(&key),
+            }
             self.saved.fetch_add(1, Relaxed);
         }
         entry.set_phase(phase);
         bytes
+    }
+
+    /// Where the next part of this entry begins, if its beginning is saved. It is the caller's to save.
+    fn take_part(&self, entry: Entry) -> Option<u64> {
+        if entry.elements() < self.sink.parts_from() {
+            return None;
+        }
+        let part = self.part.lock().take_if(|part| part.entry == entry);
+        part.map(|part| part.from)
+    }
+
+    fn save_rest(&self, key: &CutKey<'_>, from: u64) {
+        let mut next = Some(from);
+        while let Some(from) = next {
+            next = self.sink.save_part(key, from);
+        }
+    }
+
+    /// Saves the next part of a big entry that is pending. False once all of it is saved.
+    fn save_part(&self, db: usize, entry: Entry, phase: u32) -> bool {
+        let from = self.take_part(entry).unwrap_or(0);
+        if !self.cancelled.load(Relaxed) {
+            if let Some(from) = self.sink.save_part(&cut_key(db, entry), from) {
+                *self.part.lock() = Some(Part { db, entry, from });
+                return true;
+            }
+            self.saved.fetch_add(1, Relaxed);
+        }
+        entry.set_phase(phase);
+        false
+    }
+
+    /// Saves the rest of the key that was begun, if any: its table is about to go. All partitions are held.
+    fn finish_part(&self, phase: u32) {
+        let part = self.part.lock().take();
+        if let Some(Part { db, entry, from }) = part {
+            if !self.cancelled.load(Relaxed) {
+                self.save_rest(&cut_key(db, entry), from);
+                self.saved.fetch_add(1, Relaxed);
+            }
+            entry.set_phase(phase);
+        }
     }
 
     fn adopt(&self, db: usize, what: Gone) {
@@ -147,6 +234,7 @@ impl<'k> Txn<'k> {
             sink,
             origins: (0..databases as u32).map(AtomicU32::new).collect(),
             orphans: Mutex::default(),
+            part: Mutex::default(),
             cancelled: AtomicBool::new(false),
             saved: AtomicU64::new(0),
         });
@@ -198,7 +286,10 @@ impl<'k> Txn<'k> {
     /// Gives the tables of a flushed database to the running cut, or back if none runs.
     pub(crate) fn hand_tables_to_cut(&self, db: usize, tables: Vec<Detached>) -> Option<Vec<Detached>> {
         match self.space.cuts.running() {
-            Some(running) => running.adopt(db, Gone::Tables(tables)),
+            Some(running) => {
+                running.finish_part(self.space.cuts.phase());
+                running.adopt(db, Gone::Tables(tables));
+            }
             None => return Some(tables),
         }
         None

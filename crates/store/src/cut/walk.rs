@@ -36,6 +36,8 @@ pub struct CutWalk<'k> {
     db: usize,
     slot: usize,
     place: u64,
+    /// Keys of the slots passed that are saved in parts, with their database.
+    big: Vec<(usize, Box<[u8]>)>,
     /// The orphan that was begun, with the table and bucket that come next.
     orphan: Option<(Orphan, usize, u64)>,
     keys: u64,
@@ -45,7 +47,7 @@ pub struct CutWalk<'k> {
 impl<'k> CutWalk<'k> {
     pub(super) fn new(space: &'k Keyspace, running: Arc<Running>, keys: u64) -> CutWalk<'k> {
         let txn = Txn::new(space, 0, fastrand::Rng::with_seed(0));
-        CutWalk { txn, running, db: 0, slot: 0, place: 0, orphan: None, keys, ended: false }
+        CutWalk { txn, running, db: 0, slot: 0, place: 0, big: Vec::new(), orphan: None, keys, ended: false }
     }
 
     /// Keys there were at the cut.
@@ -70,6 +72,10 @@ impl<'k> CutWalk<'k> {
             return false;
         }
         while !budget.is_spent() && self.step_orphan(&mut budget) {}
+        if !self.big.is_empty() {
+            self.step_big();
+            return true;
+        }
         if self.db < self.txn.space.databases() {
             if !budget.is_spent() {
                 self.step_slots(&mut budget);
@@ -113,14 +119,32 @@ impl<'k> CutWalk<'k> {
         true
     }
 
+    /// Saves a part of a big key, one at a time.
+    fn step_big(&mut self) {
+        let Some((db, name)) = self.big.last() else { return };
+        let space = self.txn.space;
+        let key = space.key(name);
+        self.txn.acquire_one(space.partition_of(key.slot));
+        let phase = space.cuts.phase();
+        let database = space.database(self.running.now(*db));
+        let place =
+            database.and_then(|database| database.tables[usize::from(key.slot)].find(key.hash, key.bytes));
+        let entry = place.map(|place| place.entry()).filter(|entry| entry.phase() != phase);
+        // Whoever changed or removed it has saved it, or what is left of it.
+        let more = entry.is_some_and(|entry| self.running.save_part(*db, entry, phase));
+        self.txn.release();
+        if !more {
+            self.big.pop();
+        }
+    }
+
     /// Saves keys of the next slots, all of one partition.
     fn step_slots(&mut self, budget: &mut CutBudget) {
         let space = self.txn.space;
         let partition = space.partition_of(self.slot as u16);
         self.txn.acquire_one(partition);
         // Databases are exchanged only while all partitions are held.
-        let now = self.running.origins.iter().position(|origin| origin.load(Relaxed) as usize == self.db);
-        let now = now.expect("exchanging keeps every database");
+        let now = self.running.now(self.db);
         let end = space.slots_of(partition).end;
         let Some(database) = space.database(now) else {
             // It was not there at the cut either: whatever makes it later is not pending.
@@ -132,12 +156,20 @@ impl<'k> CutWalk<'k> {
             (self.slot, self.place) = (end, 0);
         }
         let phase = space.cuts.phase();
+        let parts_from = self.running.sink.parts_from();
         while self.slot < end && !budget.is_spent() {
             self.place = database.tables[self.slot].scan(self.place, &mut |entry| {
                 let pending = entry.phase() != phase;
-                budget.take(if pending { self.running.save(self.db, entry, phase) } else { 0 });
+                if pending && entry.elements() >= parts_from {
+                    self.big.push((self.db, entry.key().into()));
+                } else {
+                    budget.take(if pending { self.running.save(self.db, entry, phase) } else { 0 });
+                }
             });
             self.slot += usize::from(self.place == 0);
+            if !self.big.is_empty() {
+                break;
+            }
         }
         self.txn.release();
         if self.slot == SLOTS {

@@ -8,6 +8,7 @@ mod blocked;
 mod link;
 mod memory;
 mod options;
+mod persistence;
 mod push;
 mod report;
 mod server;
@@ -52,6 +53,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     if options.stall {
         stall::run(&options, &contenders[0])?;
+    }
+    if options.persistence {
+        persistence::run(&options, &contenders)?;
     }
     if options.push || options.blocked {
         // Here the load comes from this process.

@@ -14,7 +14,7 @@ pub(crate) const USAGE: &str = "\
       --keys 1000000            keys to begin with, and elements of the memory shapes
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
-      --speed-only, --memory-only, --stall-only, --push-only, --blocked-only
+      --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only
 ";
 
 /// Chosen by the arguments.
@@ -34,6 +34,8 @@ pub(super) struct Options {
     pub(super) push: bool,
     /// Blocked clients.
     pub(super) blocked: bool,
+    /// What saving costs while clients write.
+    pub(super) persistence: bool,
     /// What a slow command costs others.
     pub(super) stall: bool,
 }
@@ -54,14 +56,14 @@ impl Options {
             memory: true,
             push: true,
             blocked: true,
+            persistence: true,
             stall: true,
         };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
-                "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only" => {
-                    options.choose(name)
-                }
+                "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
+                | "--persistence-only" => options.choose(name),
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -77,6 +79,7 @@ impl Options {
         self.stall = name == "--stall-only";
         self.push = name == "--push-only";
         self.blocked = name == "--blocked-only";
+        self.persistence = name == "--persistence-only";
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {

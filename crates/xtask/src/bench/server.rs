@@ -94,6 +94,21 @@ impl Running {
         Ok(kilobytes * 1024.0)
     }
 
+    /// Memory of it and its children, bytes; what several processes share is counted once.
+    pub(super) fn proportional_bytes(&self) -> Result<f64> {
+        let own = self.child.id().to_string();
+        let children = fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+        let mut kilobytes = 0.0;
+        for pid in std::iter::once(own.as_str()).chain(children.split_whitespace()) {
+            // A child may be gone by now.
+            let Ok(text) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { continue };
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+            kilobytes +=
+                line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse().ok()).unwrap_or(0.0);
+        }
+        Ok(kilobytes * 1024.0)
+    }
+
     /// `used_memory` of INFO, bytes.
     pub(super) fn used_bytes(&self) -> Result<f64> {
         let info = Link::open(self.port)?.call(&["INFO", "memory"])?;

@@ -7,14 +7,17 @@ use super::*;
 pub(super) const GROUP: Group = Group { title: "Persistence", rows: ROWS };
 
 const ROWS: &[Setting] = &[
-    Setting::new("save", Kind::Save, "3600 1 300 100 60 10000").no_effect(PERSISTENCE),
+    Setting::new("save", Kind::Save, "3600 1 300 100 60 10000"),
     Setting::new("dbfilename", Kind::FileName("dbfilename can't be a path, just a filename"), "dump.rdb")
         .protected(),
-    Setting::new("rdbcompression", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("rdbcompression", Kind::Bool, "yes"),
     Setting::new("rdbchecksum", Kind::Bool, "yes").at_start(),
+    // The version of the files written: 10 for Redis 7.0, 11 for 7.2, 12 for 7.4. Where hash fields expire it is 12,
+    // which alone can say so.
+    Setting::new("rdb-version", int(10, 12), "11"),
     Setting::new("rdb-del-sync-files", Kind::Bool, "no").no_effect(PERSISTENCE),
-    Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes").no_effect(PERSISTENCE),
-    Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes").no_effect(PERSISTENCE),
+    Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes"),
+    Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes"),
     Setting::new("appendonly", Kind::Bool, "no"),
     Setting::new(
         "appendfilename",

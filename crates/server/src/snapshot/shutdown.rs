@@ -1,0 +1,176 @@
+//! The end of the server: writes wait, the data is saved where it is to be, then everything stops.
+//! <https://redis.io/docs/latest/commands/shutdown/>
+
+use crate::client::Client;
+use crate::shared::Shared;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// How to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// Save, or do not; without either, save if there are `save` rules.
+    pub save: Option<bool>,
+    /// End although saving failed.
+    pub force: bool,
+}
+
+impl Shutdown {
+    /// As `shutdown-on-sigterm` and its like say it.
+    pub fn from_words(words: &[String]) -> Shutdown {
+        let has = |word: &str| words.iter().any(|other| other == word);
+        let save = match (has("save"), has("nosave")) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        Shutdown { save, force: has("force") }
+    }
+}
+
+/// Whether the server is about to end.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// One attempt at a time.
+    turn: Mutex<()>,
+    running: AtomicBool,
+    aborted: AtomicBool,
+}
+
+impl State {
+    pub(super) fn is_running(&self) -> bool {
+        self.running.load(Relaxed)
+    }
+}
+
+/// Work that another thread does for a client's command.
+pub struct Errand {
+    client: Arc<Client>,
+    outcome: OnceLock<Result<(), ()>>,
+}
+
+impl Errand {
+    /// Has a thread do it. The client is woken when it is done.
+    pub(crate) fn start(
+        client: &Arc<Client>,
+        name: &str,
+        work: impl FnOnce() -> Result<(), ()> + Send + 'static,
+    ) -> Arc<Errand> {
+        let errand = Arc::new(Errand { client: Arc::clone(client), outcome: OnceLock::new() });
+        let theirs = Arc::clone(&errand);
+        let spawned = std::thread::Builder::new().name(name.into()).spawn(move || theirs.finish(work()));
+        if let Err(error) = spawned {
+            tracing::error!("could not start a thread: {error}");
+            errand.finish(Err(()));
+        }
+        errand
+    }
+
+    fn finish(&self, outcome: Result<(), ()>) {
+        let _ = self.outcome.set(outcome);
+        self.client.mailbox.wake();
+    }
+
+    /// How it went, once it is done.
+    pub(crate) fn outcome(&self) -> Option<Result<(), ()>> {
+        self.outcome.get().copied()
+    }
+}
+
+/// Holds writes back while it lives.
+struct Hold<'s>(&'s Shared, (i64, bool));
+
+impl<'s> Hold<'s> {
+    fn new(shared: &'s Shared) -> Hold<'s> {
+        let pause = &shared.pause;
+        let before = (pause.until_ms.load(Relaxed), pause.writes_only.load(Relaxed));
+        if before.0 == 0 {
+            pause.writes_only.store(true, Relaxed);
+        }
+        pause.until_ms.store(i64::MAX, Relaxed);
+        Hold(shared, before)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let pause = &self.0.pause;
+        pause.writes_only.store(self.1.1, Relaxed);
+        pause.until_ms.store(self.1.0, Relaxed);
+        // Whoever waits looks again.
+        self.0.clients.iter().for_each(|client| client.mailbox.wake());
+    }
+}
+
+/// Saves where that is wanted, and asks the server to end. Returns when it is about to.
+///
+/// # Errors
+/// When it goes on, because saving failed or somebody took the end back.
+#[allow(clippy::result_unit_err, reason = "the reason is in the log, as Redis's answer says")]
+pub fn shut_down(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
+    let state = &shared.snapshots.shutdown;
+    let _turn = state.turn.lock();
+    state.aborted.store(false, Relaxed);
+    state.running.store(true, Relaxed);
+    let hold = Hold::new(shared);
+    let outcome = prepare(shared, how);
+    state.running.store(false, Relaxed);
+    if outcome.is_ok() {
+        shared.request_stop();
+        // Nothing is let through that the file does not have.
+        std::mem::forget(hold);
+    }
+    outcome
+}
+
+/// Takes the end of the server back. False if it is not about to end.
+pub(crate) fn abort(shared: &Shared) -> bool {
+    let state = &shared.snapshots.shutdown;
+    let running = state.running.load(Relaxed);
+    if running {
+        state.aborted.store(true, Relaxed);
+        shared.snapshots.cancel();
+    }
+    running
+}
+
+fn cancel_running(shared: &Shared) {
+    if shared.snapshots.running().is_some() {
+        tracing::warn!("A snapshot is running. It is cancelled");
+        shared.snapshots.cancel();
+        shared.snapshots.wait_for_running();
+    }
+}
+
+fn save(shared: &Arc<Shared>) -> bool {
+    loop {
+        match super::save(shared) {
+            // Somebody was quicker.
+            Err(Some(_)) => cancel_running(shared),
+            outcome => return outcome.is_ok(),
+        }
+    }
+}
+
+fn prepare(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
+    let aborted = || shared.snapshots.shutdown.aborted.load(Relaxed);
+    cancel_running(shared);
+    // What is half loaded must not take the place of the file it comes from.
+    let wanted = !shared.loading.is_on() && how.save.unwrap_or(!shared.values().snapshot.save.is_empty());
+    if wanted && !aborted() {
+        tracing::info!("Saving the final RDB snapshot before exiting.");
+        if !save(shared) && !aborted() {
+            if !how.force {
+                tracing::warn!("Error trying to save the DB, can't exit.");
+                return Err(());
+            }
+            tracing::warn!("Error trying to save the DB, but the shutdown is forced");
+        }
+    }
+    if aborted() {
+        tracing::info!("The shutdown was taken back");
+        return Err(());
+    }
+    Ok(())
+}
