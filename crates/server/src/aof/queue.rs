@@ -13,6 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
+/// What a primary tells its replicas between commands: nothing that makes data.
+const NOT_DATA: [&[u8]; 2] =
+    [b"*1\r\n$4\r\nPING\r\n", b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"];
+
 /// Whole commands, to be written in one go.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -52,6 +56,10 @@ pub(super) struct Queue {
 impl Consumer for Queue {
     fn append(&self, offset: u64, frames: &[u8]) {
         let mut inner = self.inner.lock();
+        if NOT_DATA.contains(&frames) {
+            inner.current.end = offset + frames.len() as u64;
+            return;
+        }
         if self.timestamps.load(Relaxed) {
             inner.annotate();
         }

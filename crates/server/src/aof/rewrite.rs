@@ -11,7 +11,6 @@ use crate::shared::{Shared, unix_ms};
 use crate::snapshot::{self, Format, Purpose};
 use parking_lot::Mutex;
 use redoubt_persistence::aof::Directory;
-use redoubt_persistence::rdb;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -66,7 +65,7 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<snapshot::Ticket, NotBegun> 
         sync_often: values.aof_rewrite_incremental_fsync,
         unsynced: 0,
     };
-    let format = if rdb { Format::Rdb(rdb::Options::default()) } else { Format::Commands };
+    let format = if rdb { Format::Rdb(values.snapshot.options()) } else { Format::Commands };
     let aux = |_| vec![("aof-base".to_owned(), "1".to_owned())];
     shared.aof.figures.rewrite_started_ms.store(unix_ms(), Relaxed);
     match shared.snapshots.start(shared, format, aux, vec![Box::new(base)]) {

@@ -24,7 +24,7 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
         tracing::info!("Removing the temporary file {name} that an interrupted rewrite has left");
     }
     if directory.is_empty() {
-        let base = begin(&mut directory)?;
+        let base = begin(&mut directory, values.snapshot.options())?;
         tracing::info!("Creating AOF base file {base} on server start");
     }
     let (file, size, new) = directory.open_last()?;
@@ -53,10 +53,10 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
 }
 
 /// Writes a base file without keys. Returns its name.
-fn begin(directory: &mut Directory) -> io::Result<String> {
+fn begin(directory: &mut Directory, options: rdb::Options) -> io::Result<String> {
     let folder = directory.make_folder()?;
     let file = folder.create(&directory.temporary_base())?;
-    let written = rdb::Writer::new(file, rdb::Options::default()).and_then(|mut base| {
+    let written = rdb::Writer::new(file, options).and_then(|mut base| {
         base.aux(b"redis-ver", REDIS_VERSION.as_bytes())?;
         base.aux(b"redis-bits", b"64")?;
         base.aux(b"ctime", (unix_ms() / 1000).to_string().as_bytes())?;

@@ -4,6 +4,7 @@ use super::Config;
 use super::replication::ReplicationValues;
 use super::value::{OutputLimit, Value};
 use redoubt_commands::Settings;
+use redoubt_persistence::rdb;
 use redoubt_store::{EncodingLimits, Lazy};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -75,6 +76,13 @@ pub struct SnapshotValues {
     pub rdb_version: u32,
     pub rdb_save_incremental_fsync: bool,
     pub stop_writes_on_bgsave_error: bool,
+}
+
+impl SnapshotValues {
+    /// How RDB files are written.
+    pub fn options(&self) -> rdb::Options {
+        rdb::Options { version: self.rdb_version, compress: self.rdbcompression, checksum: self.rdbchecksum }
+    }
 }
 
 /// A copy of every setting the engine reads, at one moment.

@@ -4,7 +4,6 @@ use super::file::{Asker, FileTarget};
 use super::{Busy, Format, Purpose, SnapshotError, Ticket};
 use crate::config::Values;
 use crate::shared::{Shared, unix_ms};
-use redoubt_persistence::rdb;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
@@ -144,11 +143,7 @@ impl Saves {
 
 fn begin(shared: &Arc<Shared>, asker: Asker) -> Result<Ticket, Busy> {
     let values = shared.values();
-    let options = rdb::Options {
-        version: values.snapshot.rdb_version,
-        compress: values.snapshot.rdbcompression,
-        checksum: values.snapshot.rdbchecksum,
-    };
+    let options = values.snapshot.options();
     let target = Box::new(FileTarget::new(shared, asker));
     let aux = |_| vec![("aof-base".to_owned(), "0".to_owned())];
     let ticket = shared.snapshots.start(shared, Format::Rdb(options), aux, vec![target])?;

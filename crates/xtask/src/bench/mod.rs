@@ -4,6 +4,7 @@
 //! runs on another core. Repeats are interleaved, so that a slow minute of the machine hits all alike; the tables
 //! hold medians.
 
+mod append;
 mod blocked;
 mod link;
 mod memory;
@@ -56,6 +57,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     if options.persistence {
         persistence::run(&options, &contenders)?;
+        append::run(&options, &contenders)?;
     }
     if options.push || options.blocked {
         // Here the load comes from this process.

@@ -62,9 +62,9 @@ const TESTS: &[Test] = &[
 
 /// Measurements of one server: requests per second and CPU microseconds per request, one entry per repeat.
 #[derive(Default)]
-struct Samples {
-    rate: Vec<f64>,
-    cpu_us: Vec<f64>,
+pub(super) struct Samples {
+    pub(super) rate: Vec<f64>,
+    pub(super) cpu_us: Vec<f64>,
 }
 
 /// Measures and prints one table per value size.
@@ -138,6 +138,11 @@ fn measure(
     Ok(samples)
 }
 
+/// SET alone, once; requests per second.
+pub(super) fn set(server: &Running, pipeline: u64, size: u64, keys: u64, requests: u64) -> Result<f64> {
+    load(server, &test("set", "set"), pipeline, size, keys, requests)
+}
+
 /// Runs redis-benchmark once; requests per second.
 fn load(server: &Running, test: &Test, pipeline: u64, size: u64, keys: u64, requests: u64) -> Result<f64> {
     let mut command = Command::new("taskset");
@@ -175,7 +180,7 @@ pub(super) fn knows(server: &Running, command: &str) -> Result<bool> {
     Ok(answer.map_or_else(|error| !error.to_string().contains("unknown command"), |_| true))
 }
 
-fn cells(samples: &[Samples]) -> Vec<String> {
+pub(super) fn cells(samples: &[Samples]) -> Vec<String> {
     let ours = median(&samples[0].cpu_us);
     let text = |(index, samples): (usize, &Samples)| {
         let (rate, cpu) = (median(&samples.rate), median(&samples.cpu_us));
