@@ -85,6 +85,7 @@ struct Inner<F: Facts> {
     raft: Raft<Types, Machine<F>>,
     net: Arc<Net>,
     identities: Arc<IdentityStore>,
+    promise: Arc<Promise>,
     times: Times,
     tasks: Mutex<JoinSet<()>>,
     disk: DiskEnd,
@@ -191,9 +192,16 @@ impl<F: Facts> Driver<F> {
         }
         let (tell, standing) = watch::channel(Standing::default());
         let (clock, heartbeat) = (Clock::new(), millis(timing.heartbeat));
-        tasks.spawn(standing::watch(raft.clone(), Arc::clone(&net), promise, clock, heartbeat, tell));
+        tasks.spawn(standing::watch(
+            raft.clone(),
+            Arc::clone(&net),
+            Arc::clone(&promise),
+            clock,
+            heartbeat,
+            tell,
+        ));
         let times = times(&timing);
-        let inner = Inner { raft, net, identities, times, tasks: Mutex::new(tasks), disk };
+        let inner = Inner { raft, net, identities, promise, times, tasks: Mutex::new(tasks), disk };
         let inbox = Inbox { applied, control: messages, standing };
         Ok((Driver(Arc::new(inner)), inbox))
     }
@@ -209,6 +217,13 @@ impl<F: Facts> Driver<F> {
     #[must_use]
     pub fn cluster(&self) -> Option<u128> {
         self.0.net.me().cluster
+    }
+
+    /// How long ago this process heard a leader that it accepts, or led itself with a quorum's consent. A node that was
+    /// removed, or that nobody finds any more, knows it by this.
+    #[must_use]
+    pub fn leader_heard(&self) -> Option<Duration> {
+        self.0.promise.heard()
     }
 
     /// Whether this node has ever been part of the group.

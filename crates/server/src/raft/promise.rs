@@ -13,6 +13,8 @@ pub(super) struct Promise {
     /// The latest moment at which this node answered a leader, led itself with a quorum's consent, or may have forgotten
     /// that it did.
     given: Mutex<Option<Instant>>,
+    /// The same without what may have been forgotten.
+    heard: Mutex<Option<Instant>>,
     /// Whether a leader has handed over and nobody was elected since.
     transfer: AtomicBool,
 }
@@ -21,13 +23,20 @@ impl Promise {
     /// Of a process that starts; `forgotten` if an earlier one may have given a promise.
     pub(super) fn new(lease: Duration, forgotten: bool) -> Promise {
         let given = forgotten.then(Instant::now);
-        Promise { lease, given: Mutex::new(given), transfer: AtomicBool::new(false) }
+        Promise { lease, given: Mutex::new(given), heard: Mutex::new(None), transfer: AtomicBool::new(false) }
     }
 
     /// A leader was answered, or a quorum's answer to this leader was seen.
     pub(super) fn give(&self, at: Instant) {
-        let mut given = self.given.lock();
-        *given = (*given).max(Some(at));
+        for moment in [&self.given, &self.heard] {
+            let mut moment = moment.lock();
+            *moment = (*moment).max(Some(at));
+        }
+    }
+
+    /// How long ago this process last answered a leader, or led with a quorum's consent.
+    pub(super) fn heard(&self) -> Option<Duration> {
+        self.heard.lock().map(|heard| heard.elapsed())
     }
 
     /// How long no vote may be given yet.
@@ -62,7 +71,9 @@ mod tests {
         assert_eq!(promise.left(now), lease);
         assert_eq!(promise.left(now + Duration::from_millis(400)), Duration::from_millis(50));
         assert_eq!(promise.left(now + lease), Duration::ZERO);
+        assert!(promise.heard().is_some());
         let restarted = Promise::new(lease, true);
+        assert_eq!(restarted.heard(), None);
         assert!(restarted.left(Instant::now()) > Duration::from_millis(400));
         promise.handed_over();
         assert!(promise.elected() && !promise.elected());

@@ -409,6 +409,10 @@ async fn a_follower_that_is_cut_off_disturbs_nobody() {
         sleep(Duration::from_millis(10)).await;
     }
     assert!(group.nodes[cut].standing().applied < group.nodes[leader].standing().applied);
+    let heard = |node: &Node| redoubt_ha::Span(node.driver.leader_heard().unwrap().as_micros() as u64);
+    assert!(
+        heard(&group.nodes[cut]) > timing().lease.times(2) && heard(&group.nodes[leader]) < timing().lease
+    );
     isolate(&ways, cut, false);
     group.nodes[cut].until_sum(sum).await;
     assert_eq!(group.nodes[leader].standing().term, term, "pre-vote keeps the term");
