@@ -27,7 +27,9 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// A field of INFO; empty if it is not there.
 pub fn field(server: &Server, section: &str, name: &str) -> String {
-    let info = server.client().call(&["INFO", section]).text();
+    // Whoever changes a node's role may close its clients.
+    let asked = (0..5).find_map(|_| server.client().try_call(&["INFO", section]).ok());
+    let info = asked.expect("INFO is answered").text();
     let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     value.unwrap_or_default().trim().to_owned()
 }

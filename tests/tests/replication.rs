@@ -161,7 +161,7 @@ fn a_replica_that_dies_while_it_syncs_leaves_no_trace() {
     dying.client().call(&["REPLICAOF", "127.0.0.1", &primary.port.to_string()]);
     until("it syncs", || number(&primary, "stats", "sync_full") == 1);
     signal(&dying, "STOP");
-    until("it is being sent", || field(&primary, "replication", "slave0").contains("send_bulk"));
+    until("it is being sent", || !field(&primary, "replication", "slave0").contains("wait_bgsave"));
     drop(dying);
     until("it is gone", || number(&primary, "replication", "connected_slaves") == 0);
     let replica = Server::ours(&[]);
@@ -378,4 +378,112 @@ fn info_and_role_have_the_reference_fields() {
 
 fn role_of(client: &mut Client) -> Vec<String> {
     client.line("ROLE").list().iter().map(|item| item.text()).collect()
+}
+
+/// Hands the role over and back while clients write: nobody gets an error but READONLY, and no write is lost.
+#[test]
+fn failover_loses_nothing() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let first = Server::ours(AT_ONCE);
+        let Some(second) = Server::start(kind, AT_ONCE) else { continue };
+        follow(&second, first.port);
+        let mut client = first.client();
+        let written = std::thread::spawn(move || {
+            let mut count = 0;
+            while !client.line("INCR sum").is_error() {
+                count += 1;
+            }
+            count
+        });
+        until("writes arrive", || number_of(&second) > 50);
+        let fulls = number(&first, "stats", "sync_full");
+        assert_eq!(first.client().line("FAILOVER").text(), "OK");
+        assert!(first.client().line("FAILOVER").is_error());
+        let count = written.join().unwrap();
+        until("the roles have changed", || field(&second, "replication", "role") == "master");
+        wait_link(&first);
+        until("it is over", || field(&first, "replication", "master_failover_state") == "no-failover");
+        settle(&second, &first);
+        assert_eq!(number_of(&second), count);
+        assert_eq!(number(&second, "stats", "sync_full"), 0, "{}", second.log());
+        // And back again.
+        let port = first.port.to_string();
+        let reply = second.client().call(&["FAILOVER", "TO", "127.0.0.1", &port, "TIMEOUT", "20000"]);
+        assert_eq!(reply.text(), "OK");
+        until("the roles have changed", || field(&first, "replication", "role") == "master");
+        wait_link(&second);
+        first.client().line("INCR sum");
+        settle(&first, &second);
+        assert_eq!(number(&first, "stats", "sync_full"), fulls, "{}", first.log());
+    }
+}
+
+/// What `sum` has come to.
+fn number_of(server: &Server) -> i64 {
+    let sum = server.client().line("GET sum");
+    if sum.is_nil() { 0 } else { sum.text().parse().unwrap_or(0) }
+}
+
+#[test]
+fn a_failover_that_nobody_can_take_is_given_up() {
+    let primary = Server::ours(AT_ONCE);
+    let replica = Server::ours(AT_ONCE);
+    follow(&replica, primary.port);
+    let mut client = primary.client();
+    signal(&replica, "STOP");
+    client.line("SET k 1");
+    assert_eq!(client.line("FAILOVER TIMEOUT 300").text(), "OK");
+    // The write waits until the attempt is over.
+    assert_eq!(client.line("SET k 2").text(), "OK");
+    assert_eq!(field(&primary, "replication", "master_failover_state"), "no-failover");
+    assert_eq!(client.line("FAILOVER").text(), "OK");
+    assert_eq!(field(&primary, "replication", "master_failover_state"), "waiting-for-sync");
+    assert_eq!(client.line("FAILOVER ABORT").text(), "OK");
+    assert_eq!(client.line("SET k 3").text(), "OK");
+    signal(&replica, "CONT");
+    settle(&primary, &replica);
+}
+
+/// WAITAOF counts what is safe on disk, here and at replicas.
+#[test]
+fn waitaof_counts_what_is_on_disk() {
+    let primary = Server::ours(&[("appendonly", "yes")]);
+    let replica = Server::ours(&[("appendonly", "yes")]);
+    let mut client = primary.client();
+    client.line("SET k v");
+    assert_eq!(client.line("WAITAOF 1 0 10000").list()[0].int(), 1);
+    follow(&replica, primary.port);
+    client.line("SET k w");
+    let reached = client.line("WAITAOF 1 1 20000").list();
+    assert_eq!((reached[0].int(), reached[1].int()), (1, 1));
+    settle(&primary, &replica);
+}
+
+/// Both ends of a link are stopped and started again with what they have saved: nobody needs a snapshot.
+#[test]
+fn a_clean_restart_goes_on_where_it_was() {
+    let mut primary = Server::ours(&[]);
+    let mut replica = Server::ours(&[]);
+    follow(&replica, primary.port);
+    primary.client().line("SELECT 3");
+    fill(&mut primary.client(), 300);
+    settle(&primary, &replica);
+    let stop = |server: &mut Server| {
+        server.client().send(&["SHUTDOWN", "SAVE"]).unwrap();
+        server.wait_exit(Duration::from_secs(20)).unwrap();
+        server.dir.display().to_string()
+    };
+    let folder = stop(&mut replica);
+    fill(&mut primary.client(), 100);
+    let port = primary.port.to_string();
+    let replica = Server::ours(&[("dir", &folder), ("replicaof", &format!("127.0.0.1 {port}"))]);
+    wait_link(&replica);
+    settle(&primary, &replica);
+    assert_eq!(number(&primary, "stats", "sync_full"), 1, "{}\n{}", primary.log(), replica.log());
+    let folder = stop(&mut primary);
+    let primary = Server::ours(&[("dir", &folder)]);
+    follow(&replica, primary.port);
+    fill(&mut primary.client(), 100);
+    settle(&primary, &replica);
+    assert_eq!(number(&primary, "stats", "sync_full"), 0, "{}\n{}", primary.log(), replica.log());
 }

@@ -56,6 +56,7 @@ pub enum ServerOp {
     // pub/sub
     Pubsub(PubsubOp),
     // replication
+    Failover,
     Psync,
     Replconf,
     Replicaof,

@@ -105,14 +105,16 @@ impl Step {
 pub struct Handshake {
     identity: Identity,
     resume: Resume,
+    takes_over: bool,
     step: Step,
 }
 
 impl Handshake {
-    /// Begins: writes the first request to `out`.
-    pub fn new(identity: Identity, resume: Resume, out: &mut Vec<u8>) -> Handshake {
+    /// Begins: writes the first request to `out`. `takes_over` asks the other side, a replica of ours so far, to become
+    /// the primary.
+    pub fn new(identity: Identity, resume: Resume, takes_over: bool, out: &mut Vec<u8>) -> Handshake {
         request(out, &[b"PING"]);
-        Handshake { identity, resume, step: Step::Ping }
+        Handshake { identity, resume, takes_over, step: Step::Ping }
     }
 
     /// What is waited for, for messages.
@@ -192,7 +194,8 @@ impl Handshake {
             Resume::Nothing => request(out, &[b"PSYNC", b"?", b"-1"]),
             Resume::From { id, offset } => {
                 let wanted = (offset + 1).to_string();
-                request(out, &[b"PSYNC", id.as_str().as_bytes(), wanted.as_bytes()]);
+                let words = [b"PSYNC", id.as_str().as_bytes(), wanted.as_bytes(), b"FAILOVER"];
+                request(out, &words[..if self.takes_over { 4 } else { 3 }]);
             }
         }
     }
@@ -298,7 +301,7 @@ mod tests {
         cuts: &[usize],
     ) -> (Vec<String>, Result<Option<Outcome>, Failure>, Vec<u8>) {
         let mut out = Vec::new();
-        let mut handshake = Handshake::new(identity, resume, &mut out);
+        let mut handshake = Handshake::new(identity, resume, false, &mut out);
         let (mut buffer, mut from, mut outcome) = (Vec::new(), 0, None);
         for to in cuts.iter().copied().chain([wire.len()]) {
             buffer.extend_from_slice(&wire[from..to]);

@@ -29,6 +29,13 @@ impl Pause {
         until != 0 && (until > unix_ms() || self.end(until))
     }
 
+    /// Holds writes back until the pause is ended.
+    pub(crate) fn hold_writes(&self) {
+        self.writes_only.store(true, Relaxed);
+        // A year: more than anybody waits, and no overflow for those who compute with it.
+        self.until_ms.store(unix_ms() + 365 * 24 * 3600 * 1000, Relaxed);
+    }
+
     /// Always false: the pause that ended at `until` is none any more.
     #[cold]
     fn end(&self, until: i64) -> bool {
@@ -110,6 +117,8 @@ pub struct Shared {
     pub stop: tokio::sync::watch::Sender<bool>,
     /// Active expiry may be switched off by DEBUG.
     pub active_expire: AtomicBool,
+    /// Workers, to be asked whether they are between two batches.
+    pub(crate) barriers: Mutex<Vec<tokio::sync::mpsc::UnboundedSender<tokio::sync::oneshot::Sender<()>>>>,
     /// Backlog, replicas, the link to a primary.
     pub replication: crate::replication::Replication,
     /// Reaches the control thread for new listening sockets, once it runs.
@@ -164,6 +173,7 @@ impl Shared {
             started: SystemTime::now(),
             stop: tokio::sync::watch::Sender::new(false),
             active_expire: AtomicBool::new(true),
+            barriers: Mutex::default(),
             replication: crate::replication::Replication::new(),
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
@@ -203,12 +213,27 @@ impl Shared {
         let _ = self.disk.set(disk);
     }
 
+    /// Ends a pause: all who wait for its end go on.
+    pub(crate) fn end_pause(&self) {
+        self.pause.until_ms.store(0, Relaxed);
+        for client in &self.clients {
+            client.mailbox.wake();
+        }
+    }
+
     /// Closes a connection from outside. It is in no list from now on, although its own task has yet to see that.
     pub fn kill(&self, client: &Client) {
         client.mailbox.post(crate::client::Mail::Kill);
         if self.clients.remove(&client.id).is_some() {
             self.stats.closed(client);
         }
+    }
+
+    /// Takes over the value that a setting came to by another way than CONFIG SET.
+    pub(crate) fn note(&self, name: &str, value: &str) {
+        let mut config = self.config.write();
+        config.note(name, value);
+        self.publish(&config);
     }
 
     /// Commands run and bytes moved since the start.
@@ -232,7 +257,25 @@ impl Shared {
 
     /// Offset up to which the log is safe in our append-only file; none without such a file.
     pub fn fsynced_offset(&self) -> Option<u64> {
-        None
+        self.aof.is_on().then(|| self.aof.figures.synced_offset())
+    }
+
+    /// Returns once every worker has been between two batches of requests: whatever a flag that was set before let
+    /// through has ended.
+    pub(crate) async fn quiesce(&self) {
+        let asked: Vec<_> = self
+            .barriers
+            .lock()
+            .iter()
+            .filter_map(|worker| {
+                let (done, waits) = tokio::sync::oneshot::channel();
+                worker.send(done).ok().map(|()| waits)
+            })
+            .collect();
+        for worker in asked {
+            // A worker that is gone runs nothing any more.
+            let _ = worker.await;
+        }
     }
 
     /// A new client id.

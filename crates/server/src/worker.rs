@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What a worker's connections share without locks.
 pub(crate) struct Local {
@@ -55,6 +55,8 @@ pub(crate) struct Worker {
 /// Starts worker `index`.
 pub(crate) fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Worker> {
     let (arrivals, incoming) = mpsc::unbounded_channel();
+    let (barrier, barriers) = mpsc::unbounded_channel();
+    shared.barriers.lock().push(barrier);
     let load = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&load);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,7 +66,7 @@ pub(crate) fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Worker
         .build()?;
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
         let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, serve(index, shared, incoming, counted));
+        tasks.block_on(&runtime, serve(index, shared, incoming, barriers, counted));
     })?;
     Ok(Worker { arrivals, load, thread })
 }
@@ -74,6 +76,7 @@ async fn serve(
     index: usize,
     shared: Arc<Shared>,
     mut incoming: mpsc::UnboundedReceiver<Arrival>,
+    mut barriers: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     load: Arc<AtomicUsize>,
 ) {
     let local = Rc::new(RefCell::new(Local {
@@ -91,6 +94,10 @@ async fn serve(
                 Some(arrival) => adopt(arrival, &shared, &local, &load),
                 None => return,
             },
+            Some(done) = barriers.recv() => {
+                // Whoever asked may have given up waiting.
+                let _ = done.send(());
+            }
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

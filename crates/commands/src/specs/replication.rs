@@ -15,6 +15,28 @@ const FOLLOWS: Flags = Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE).wit
 /// Commands on replication, by name.
 pub const REPLICATION: &[CommandSpec] = &[
     CommandSpec {
+        name: "failover",
+        arity: -1,
+        flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::STALE),
+        categories: DANGEROUS,
+        run: Run::Server(ServerOp::Failover),
+        doc: Doc::new("Hands this server's role over to one of its replicas.", "6.2.0", "O(1)").args(&[
+            Arg::block(
+                "target",
+                &[
+                    Arg::new("host", ArgKind::String),
+                    Arg::new("port", ArgKind::Integer),
+                    Arg::pure_token("force", "FORCE").optional(),
+                ],
+            )
+            .token("TO")
+            .optional(),
+            Arg::pure_token("abort", "ABORT").optional(),
+            Arg::new("milliseconds", ArgKind::Integer).token("TIMEOUT").optional(),
+        ]),
+        ..CommandSpec::EMPTY
+    },
+    CommandSpec {
         name: "psync",
         arity: -3,
         flags: Flags::ADMIN.with(Flags::NOSCRIPT).with(Flags::NO_ASYNC_LOADING).with(Flags::NO_MULTI),

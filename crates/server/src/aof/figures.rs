@@ -14,6 +14,8 @@ pub struct Figures {
     pub(super) base_bytes: AtomicU64,
     /// What the writer has taken from the queue and not yet done with.
     pub(super) pending_bytes: AtomicU64,
+    /// Offset of the log up to which everything is safe.
+    pub(super) synced_offset: AtomicU64,
     /// A sync runs beside the writer.
     pub(super) syncing: AtomicBool,
     /// Syncs that were put off because the one before took too long.
@@ -37,6 +39,7 @@ impl Default for Figures {
             last_bytes: AtomicU64::new(0),
             base_bytes: AtomicU64::new(0),
             pending_bytes: AtomicU64::new(0),
+            synced_offset: AtomicU64::new(0),
             syncing: AtomicBool::new(false),
             delayed_syncs: AtomicU64::new(0),
             rewrites: AtomicU64::new(0),
@@ -68,6 +71,11 @@ impl Figures {
     /// All files that count.
     pub fn size(&self) -> u64 {
         self.older_bytes.load(Relaxed) + self.last_bytes.load(Relaxed)
+    }
+
+    /// Offset of the log up to which everything is safe.
+    pub fn synced_offset(&self) -> u64 {
+        self.synced_offset.load(Relaxed)
     }
 
     /// All of them.

@@ -29,6 +29,8 @@ const SPARE_BYTES: usize = 4 << 20;
 struct Running {
     started: Instant,
     upto: u64,
+    /// Offset of the log there.
+    end: u64,
     outcome: Receiver<io::Result<()>>,
 }
 
@@ -195,7 +197,9 @@ impl Writer {
         self.end = batch.end;
         // Not by whether replies wait: that may have begun since the policy was looked at.
         if always {
+            self.shared.aof.figures.synced_offset.store(batch.end, Relaxed);
             self.shared.log.release(batch.end);
+            self.shared.replication.wake_waiting();
         }
         if let Some(ticket) = &batch.then {
             self.rotate(ticket);
@@ -254,6 +258,8 @@ impl Writer {
             match running.outcome.try_recv() {
                 Ok(Ok(())) => {
                     self.synced = self.synced.max(running.upto);
+                    figures.synced_offset.store(running.end, Relaxed);
+                    self.shared.replication.wake_waiting();
                     self.running = None;
                     figures.syncing.store(false, Relaxed);
                     if self.sync_failed.take().is_some() {
@@ -285,7 +291,7 @@ impl Writer {
         if self.syncs.send(Job { file: self.file.syncer()?, done }).is_ok() {
             self.last_sync = Instant::now();
             figures.syncing.store(true, Relaxed);
-            self.running = Some(Running { started: self.last_sync, upto: self.size, outcome });
+            self.running = Some(Running { started: self.last_sync, upto: self.size, end: self.end, outcome });
         }
         Ok(())
     }

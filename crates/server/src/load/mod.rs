@@ -51,6 +51,9 @@ fn snapshot(shared: &Arc<Shared>) -> Result<(), LoadError> {
     let (loaded, _) = load(shared, source, &name, &options)?;
     loaded.tell();
     tracing::info!("DB loaded from disk: {:.3} seconds", started.elapsed().as_secs_f64());
+    let mut origin = crate::replication::Origin::default();
+    loaded.aux.iter().for_each(|(name, value)| origin.note(name, value));
+    shared.replication.restore(shared, &origin, !values.replication.replicaof.is_empty());
     shared.loading.keep(loaded);
     Ok(())
 }

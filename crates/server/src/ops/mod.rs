@@ -95,9 +95,14 @@ impl Session {
             Op::Lolwut => done(self.lolwut(args, scope)),
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
-            Op::Psync | Op::Replconf | Op::Replicaof | Op::Role | Op::Sync | Op::Wait | Op::Waitaof => {
-                self.replication_op(ctx, op, args, scope)
-            }
+            Op::Failover
+            | Op::Psync
+            | Op::Replconf
+            | Op::Replicaof
+            | Op::Role
+            | Op::Sync
+            | Op::Wait
+            | Op::Waitaof => self.replication_op(ctx, op, args, scope),
             Op::Time => done(self.time(ctx, scope)),
             Op::Bgsave | Op::Lastsave | Op::Save | Op::Shutdown => self.save_op(ctx, op, args, scope),
             op => done(self.inspection_op(ctx, op, args, scope)),

@@ -3,12 +3,13 @@
 use crate::client::flag;
 use crate::dispatch::{ReplyMode, Scope, Session, Step};
 use crate::ops::Outcome;
-use crate::replication::{Follow, Waiting, Wanted};
+use crate::replication::{FailoverRequest, Follow, Waiting, Wanted};
 use crate::shared::unix_ms;
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_replication::Ask;
 use std::sync::Arc;
+use std::time::Duration;
 
 const NO_LINK: CommandError =
     CommandError::text("NOMASTERLINK Can't SYNC while not connected with my master");
@@ -26,7 +27,14 @@ impl Session {
     ) -> Outcome {
         match op {
             ServerOp::Replconf => self.replconf(args, scope)?,
-            ServerOp::Psync => self.psync(Some((args.get(1), args.int(2)?)), scope)?,
+            ServerOp::Failover => self.failover(args, scope)?,
+            ServerOp::Psync => {
+                let wanted = args.int(2)?;
+                if args.len() > 3 && args.get(3).eq_ignore_ascii_case(b"failover") {
+                    self.take_over(args.get(1))?;
+                }
+                self.psync(Some((args.get(1), wanted)), scope)?;
+            }
             ServerOp::Sync => self.psync(None, scope)?,
             ServerOp::Replicaof => self.change_role(ctx, args, scope)?,
             ServerOp::Role => self.role(scope),
@@ -79,6 +87,56 @@ impl Session {
         Ok(())
     }
 
+    /// Our primary hands its role over to us: it asks with our common id.
+    fn take_over(&mut self, id: &[u8]) -> Result<(), CommandError> {
+        let shared = Arc::clone(&self.shared);
+        if !shared.replication.follows() {
+            return Err(CommandError::text("ERR PSYNC FAILOVER can't be sent to a master."));
+        }
+        if !shared.replication.is_history(id) {
+            return Err(CommandError::text("ERR PSYNC FAILOVER replid must match my replid."));
+        }
+        tracing::info!("Failover request received for replid {}.", String::from_utf8_lossy(id));
+        shared.replication.lead(&shared);
+        shared.note("replicaof", "no one");
+        Ok(())
+    }
+
+    fn failover(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        let mut request = FailoverRequest::default();
+        let mut abort = false;
+        let mut cursor = args.cursor(1);
+        while cursor.peek().is_some() {
+            if request.timeout.is_none() && cursor.remaining() >= 2 && cursor.token("TIMEOUT") {
+                let word = cursor.word()?;
+                let millis = std::str::from_utf8(word).ok().and_then(|text| text.parse::<i64>().ok());
+                let millis = millis.ok_or(CommandError::NotAnInteger)?;
+                if millis <= 0 {
+                    return Err(CommandError::text("ERR FAILOVER timeout must be greater than 0"));
+                }
+                request.timeout = Some(Duration::from_millis(millis as u64));
+            } else if args.len() == 2 && cursor.token("ABORT") {
+                abort = true;
+            } else if request.target.is_none() && cursor.remaining() >= 3 && cursor.token("TO") {
+                let host = String::from_utf8_lossy(cursor.word()?).into_owned();
+                let port = std::str::from_utf8(cursor.word()?).ok().and_then(|text| text.parse().ok());
+                request.target = Some((host, port.ok_or(CommandError::NotAnInteger)?));
+            } else if !request.force && cursor.token("FORCE") {
+                request.force = true;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+        }
+        let shared = Arc::clone(&self.shared);
+        if abort {
+            shared.replication.abort_failover(&shared)?;
+        } else {
+            shared.replication.begin_failover(&shared, request)?;
+        }
+        self.reply(scope).ok();
+        Ok(())
+    }
+
     /// REPLICAOF. It waits for others who may need partitions that a transaction holds: what that has done so far is told
     /// first, and the rest comes after.
     fn change_role(
@@ -103,10 +161,13 @@ impl Session {
     fn replicaof(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
         let (host, port) = (args.get(1), args.get(2));
         let shared = Arc::clone(&self.shared);
+        if shared.replication.is_failing_over() {
+            return Err(CommandError::text("ERR REPLICAOF not allowed while failing over."));
+        }
         if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
             if shared.replication.lead(&shared) {
                 tracing::info!("MASTER MODE enabled (user request from '{}')", self.client.addr);
-                self.note_primary("no one");
+                shared.note("replicaof", "no one");
             }
             self.reply(scope).ok();
             return Ok(());
@@ -117,7 +178,7 @@ impl Session {
         match shared.replication.follow(&shared, &host, port) {
             Ok(Follow::Changed) => {
                 tracing::info!("REPLICAOF {host}:{port} enabled (user request from '{}')", self.client.addr);
-                self.note_primary(&format!("{host} {port}"));
+                shared.note("replicaof", &format!("{host} {port}"));
                 self.reply(scope).ok();
             }
             Ok(Follow::Same) => self.reply(scope).simple("OK Already connected to specified master"),
@@ -126,13 +187,6 @@ impl Session {
             }
         }
         Ok(())
-    }
-
-    /// CONFIG GET and CONFIG REWRITE tell of the primary.
-    fn note_primary(&self, value: &str) {
-        let mut config = self.shared.config.write();
-        config.note("replicaof", value);
-        self.shared.publish(&config);
     }
 
     fn role(&mut self, scope: &mut Scope<'_>) {

@@ -19,6 +19,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
         tokio::time::sleep(TICK).await;
         rounds.tick(&shared);
+        shared.replication.step_failover(&shared).await;
     }
 }
 
@@ -43,6 +44,10 @@ impl Rounds {
             replication.feeds().iter().for_each(|feed| feed.keep_alive());
             replication.count_replicas(&values);
             replication.drop_unwanted_backlog(shared, &values);
+        }
+        // A failover waits for a replica to be at the very end.
+        if replication.failover.is_running() {
+            return;
         }
         if self.ping.elapsed() >= values.replication.repl_ping_replica_period {
             self.ping = Instant::now();

@@ -14,7 +14,7 @@ pub(crate) fn print(shared: &Shared, values: &Values, page: &mut Page) {
         link.print(shared, values, page);
     }
     replication.print_replicas(values, page);
-    page.field("master_failover_state", "no-failover");
+    page.field("master_failover_state", replication.failover.state());
     let history = *replication.history.lock();
     page.field("master_replid", history.id());
     page.field("master_replid2", history.second_id());

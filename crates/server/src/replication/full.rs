@@ -2,7 +2,7 @@
 
 use super::feed::Feed;
 use crate::shared::Shared;
-use crate::snapshot::{Aux, Format, SnapshotError, Target};
+use crate::snapshot::{Format, SnapshotError, Target};
 use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -21,22 +21,10 @@ pub(crate) fn start(shared: &Arc<Shared>) {
     }
     let target = Box::new(Sync::new(shared, feeds.clone()));
     let of_cut = Arc::clone(shared);
-    let aux = move |offset| describe(&of_cut, offset);
+    let aux = move |offset| of_cut.replication.describe(&of_cut, offset);
     if shared.snapshots.start(shared, Format::Portable, aux, vec![target]).is_err() {
         replication.gathering.lock().extend(feeds);
     }
-}
-
-/// What a replica has to know beside the data, and what tells where they come from.
-fn describe(shared: &Shared, offset: u64) -> Aux {
-    // A primary says the database again after a snapshot; a replica's stream is as it is.
-    let db = shared.log.place().1.filter(|_| shared.replication.follows()).unwrap_or(0);
-    let id = *shared.replication.history.lock().id();
-    vec![
-        ("repl-stream-db".into(), db.to_string()),
-        ("repl-id".into(), id.to_string()),
-        ("repl-offset".into(), offset.to_string()),
-    ]
 }
 
 /// Where the snapshot goes: to the replicas' connections at once, and into a file for those that must know its length

@@ -227,24 +227,42 @@ pub(crate) enum Follow {
 impl Replication {
     /// Follows a primary from now on.
     pub(crate) fn follow(&self, shared: &Arc<Shared>, host: &str, port: u16) -> std::io::Result<Follow> {
-        let _change = self.change.lock();
         if self.link.lock().as_ref().is_some_and(|link| link.is_to(host, port)) {
             return Ok(Follow::Same);
         }
-        let values = shared.values();
-        self.follows.store(true, Release);
-        self.set_gate(gate::READ_ONLY, values.replication.replica_read_only);
-        self.set_gate(gate::FEW_REPLICAS, false);
-        let old = self.link.lock().take();
-        let db = old.map_or(0, |link| {
-            link.state.stop();
-            link.state.db.load(Relaxed)
-        });
+        self.begin_to_follow(&shared.values());
         // Writes that were admitted before have mostly ended once all partitions could be had. One that comes later
         // still is in the log, so that the new primary sees that we are ahead.
         let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
         txn.acquire(shared.keyspace.all_partitions());
         txn.release();
+        self.follow_settled(shared, host, port)
+    }
+
+    fn begin_to_follow(&self, values: &Values) {
+        self.follows.store(true, Release);
+        self.set_gate(gate::READ_ONLY, values.replication.replica_read_only);
+        self.set_gate(gate::FEW_REPLICAS, false);
+    }
+
+    /// As `follow`, where no write is under way.
+    pub(super) fn follow_settled(
+        &self,
+        shared: &Arc<Shared>,
+        host: &str,
+        port: u16,
+    ) -> std::io::Result<Follow> {
+        let _change = self.change.lock();
+        let values = shared.values();
+        self.begin_to_follow(&values);
+        let old = self.link.lock().take();
+        let db = old.map_or_else(
+            || self.restored_db.swap(0, Relaxed),
+            |link| {
+                link.state.stop();
+                link.state.db.load(Relaxed)
+            },
+        );
         self.drop_feeds(shared);
         *self.link.lock() = Some(Link::start(shared, host.to_owned(), port, db)?);
         self.refresh_stale(&values);
@@ -270,6 +288,11 @@ impl Replication {
         *self.lonely.lock() = Some(std::time::Instant::now());
         self.count_replicas(&shared.values());
         true
+    }
+
+    /// Whether this is the id of our stream.
+    pub(crate) fn is_history(&self, id: &[u8]) -> bool {
+        self.history.lock().id().as_str().as_bytes() == id
     }
 
     /// The thread's session is over.

@@ -5,16 +5,20 @@
 mod backlog;
 mod cron;
 mod facts;
+mod failover;
 mod feed;
 mod full;
 mod link;
+mod restart;
 mod wait;
 
 pub(crate) use backlog::Backlog;
 pub(crate) use cron::run as cron;
 pub(crate) use facts::print;
+pub(crate) use failover::Request as FailoverRequest;
 pub(crate) use feed::{Feed, Refill};
 pub(crate) use link::Follow;
+pub use restart::Origin;
 pub(crate) use wait::{Waiting, Wanted};
 
 use crate::client::{Client, flag};
@@ -26,7 +30,7 @@ use parking_lot::{Mutex, RwLock};
 use redoubt_replication::{History, Peer, ReplId, Standing, Start, good_replicas};
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use std::time::Instant;
 
@@ -59,8 +63,11 @@ pub struct Replication {
     link: Mutex<Option<Link>>,
     /// Held while the role changes.
     change: Mutex<()>,
+    failover: failover::Failover,
     /// Since when there is a backlog and no replica.
     lonely: Mutex<Option<Instant>>,
+    /// Database that the stream of a loaded snapshot was at.
+    restored_db: AtomicUsize,
     /// Counts of syncs: full, partial, and partial ones refused.
     full: AtomicU64,
     partial: AtomicU64,
@@ -83,7 +90,9 @@ impl Replication {
             waiting: Mutex::default(),
             link: Mutex::default(),
             change: Mutex::default(),
+            failover: failover::Failover::default(),
             lonely: Mutex::default(),
+            restored_db: AtomicUsize::new(0),
             full: AtomicU64::new(0),
             partial: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -229,6 +238,11 @@ impl Replication {
     /// A replica has said how far it is.
     pub(crate) fn acknowledged(&self, feed: &Feed, offset: u64, on_disk: Option<u64>) {
         feed.acknowledge(offset, on_disk, self.now_ms());
+        self.wake_waiting();
+    }
+
+    /// Has the clients in WAIT and WAITAOF look again.
+    pub(crate) fn wake_waiting(&self) {
         self.waiting.lock().iter().for_each(|client| client.mailbox.wake());
     }
 

@@ -145,7 +145,12 @@ fn begin(shared: &Arc<Shared>, asker: Asker) -> Result<Ticket, Busy> {
     let values = shared.values();
     let options = values.snapshot.options();
     let target = Box::new(FileTarget::new(shared, asker));
-    let aux = |_| vec![("aof-base".to_owned(), "0".to_owned())];
+    let of_cut = Arc::clone(shared);
+    let aux = move |offset| {
+        let mut aux = of_cut.replication.describe_saved(&of_cut, offset);
+        aux.push(("aof-base".to_owned(), "0".to_owned()));
+        aux
+    };
     let ticket = shared.snapshots.start(shared, Format::Rdb(options), aux, vec![target])?;
     let saves = &shared.snapshots.saves;
     saves.count.fetch_add(1, Relaxed);

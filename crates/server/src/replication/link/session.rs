@@ -123,12 +123,17 @@ impl Wire {
     ) -> Result<Outcome, SessionError> {
         let mut out = Vec::new();
         let resume = shared.replication.resume(shared);
-        let mut handshake = Handshake::new(identity(shared, values), resume, &mut out);
+        let takes_over = shared.replication.failover.takes_over();
+        let mut handshake = Handshake::new(identity(shared, values), resume, takes_over, &mut out);
         loop {
             self.stream.write_all(&out)?;
             out.clear();
             self.fill(state, ACK)?;
-            let (read, outcome) = handshake.feed(&self.input, &mut out)?;
+            let (read, outcome) = handshake.feed(&self.input, &mut out).inspect_err(|failure| {
+                if matches!(failure, Failure::Refused { .. }) {
+                    shared.replication.failover.refuse();
+                }
+            })?;
             self.input.drain(..read);
             if let Some(outcome) = outcome {
                 self.stream.write_all(&out)?;

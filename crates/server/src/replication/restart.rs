@@ -1,0 +1,83 @@
+//! What of replication outlives the process: fields of the snapshot, by which a restarted server goes on without a full
+//! sync where it can.
+
+use super::{Replication, new_id};
+use crate::shared::Shared;
+use crate::snapshot::Aux;
+use redoubt_replication::ReplId;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The fields, as far as they have been read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    id: Option<ReplId>,
+    offset: Option<u64>,
+    db: usize,
+}
+
+impl Origin {
+    /// Takes note of a field of a snapshot, if it is one of these.
+    pub fn note(&mut self, name: &[u8], value: &[u8]) {
+        let number = || std::str::from_utf8(value).ok()?.parse().ok();
+        match name {
+            b"repl-id" => self.id = ReplId::parse(value),
+            b"repl-offset" => self.offset = number(),
+            b"repl-stream-db" => self.db = number().map_or(0, |db| db as usize),
+            _ => {}
+        }
+    }
+}
+
+impl Replication {
+    /// What a snapshot at this offset says of where its data come from. All partitions are held.
+    pub(crate) fn describe(&self, shared: &Shared, offset: u64) -> Aux {
+        // A primary says the database again after a snapshot; a replica's stream is as it is.
+        let db = shared.log.place().1.filter(|_| self.follows()).unwrap_or(0);
+        let id = *self.history.lock().id();
+        vec![
+            ("repl-stream-db".into(), db.to_string()),
+            ("repl-id".into(), id.to_string()),
+            ("repl-offset".into(), offset.to_string()),
+        ]
+    }
+
+    /// The same for a file, where somebody may go on from it: without a backlog nobody can.
+    pub(crate) fn describe_saved(&self, shared: &Shared, offset: u64) -> Aux {
+        if self.is_active() { self.describe(shared, offset) } else { Aux::new() }
+    }
+
+    /// The data are those of a snapshot that said this, and nothing was written since. A replica goes on from there; the
+    /// replicas of a primary may, if they have not got further.
+    pub(crate) fn restore(&self, shared: &Shared, origin: &Origin, will_follow: bool) {
+        let Some((id, offset)) = origin.id.zip(origin.offset) else { return };
+        shared.log.restart(offset);
+        self.open_backlog(shared, &shared.values());
+        self.backlog.restart(offset);
+        let mut history = self.history.lock();
+        history.restart(id);
+        if !will_follow {
+            history.branch(new_id(), offset);
+            *self.lonely.lock() = Some(std::time::Instant::now());
+        }
+        self.restored_db.store(origin.db, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Origin;
+
+    #[test]
+    fn fields_are_read_as_redis_writes_them() {
+        let mut origin = Origin::default();
+        for (name, value) in
+            [("repl-stream-db", "3"), ("repl-id", &"a".repeat(40)), ("repl-offset", "77"), ("ctime", "1")]
+        {
+            origin.note(name.as_bytes(), value.as_bytes());
+        }
+        assert_eq!((origin.db, origin.offset), (3, Some(77)));
+        assert_eq!(origin.id.map(|id| id.to_string()), Some("a".repeat(40)));
+        origin.note(b"repl-offset", b"-1");
+        assert_eq!(origin.offset, None);
+    }
+}
