@@ -267,9 +267,11 @@ impl State {
     }
 
     fn write(&mut self, inode: usize, buf: &[u8]) -> Result<usize> {
+        let before = self.crashed;
         let outcome = self.step(Operation::Write);
         if let Err((error, _)) = outcome {
-            if self.crashed && self.crash_at == Some(self.steps) {
+            // Only this write may have happened in part; nothing happens after the crash.
+            if self.crashed && !before {
                 let torn = self.rng.usize(0..=buf.len());
                 self.inodes[inode].bytes.extend_from_slice(&buf[..torn]);
             }
