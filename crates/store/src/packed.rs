@@ -7,6 +7,8 @@
 //!
 //! The buffer may have a gap before the first entry, so that pushes and pops at the front move nothing.
 
+mod from;
+
 use crate::alloc_size::alloc_size;
 use crate::number::parse_i64;
 

@@ -192,3 +192,31 @@ fn texts_that_only_look_like_integers_are_equal_to_themselves_only() {
         assert_eq!(value.to_vec(), text.as_bytes());
     }
 }
+
+proptest! {
+    #[test]
+    fn encoded_entries_are_taken_over(texts in prop::collection::vec(
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..200),
+            any::<i64>().prop_map(|value| value.to_string().into_bytes()),
+            any::<i16>().prop_map(|value| value.to_string().into_bytes()),
+        ], 0..40)
+    ) {
+        let mut packed = Packed::new();
+        texts.iter().for_each(|text| packed.push_back(text));
+        let values: Vec<PackedValue<'_>> = packed.iter().collect();
+        let taken = Packed::from_encoded(packed.as_encoded(), &values).expect("as written");
+        prop_assert_eq!((taken.len(), taken.as_encoded()), (packed.len(), packed.as_encoded()));
+        let longer = [packed.as_encoded(), &[0]].concat();
+        prop_assert!(Packed::from_encoded(&longer, &values).is_none());
+    }
+}
+
+#[test]
+fn entries_that_would_be_written_otherwise_are_not_taken_over() {
+    assert!(Packed::from_encoded(b"\x05\x01", &[PackedValue::Int(5)]).is_some());
+    assert!(Packed::from_encoded(b"\xF1\x05\0\x03", &[PackedValue::Int(5)]).is_none());
+    assert!(Packed::from_encoded(b"\x8212\x03", &[PackedValue::Bytes(b"12")]).is_none());
+    assert!(Packed::from_encoded(b"\xE0\x01x\x03", &[PackedValue::Bytes(b"x")]).is_none());
+    assert!(Packed::from_encoded(b"\x05", &[PackedValue::Int(5)]).is_none());
+}

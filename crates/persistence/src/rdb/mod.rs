@@ -1,5 +1,6 @@
 //! RDB, the snapshot format: <https://rdb.fnordig.de/file_format.html> and what newer versions added.
 
+mod bulk;
 mod compact;
 mod input;
 mod output;

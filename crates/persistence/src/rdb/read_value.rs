@@ -1,5 +1,6 @@
 //! Reading values of every type but streams.
 
+use super::bulk;
 use super::compact::{intset, listpack, ziplist, zipmap};
 use super::input::{Input, Result, Text, as_number};
 use super::{FIELD_EXPIRY_MAX, NODE_PACKED, NODE_PLAIN, kind};
@@ -100,6 +101,9 @@ impl<R: Read> ValueReader<'_, R> {
             }
             let packed = kind == kind::LIST_OF_LISTPACKS;
             let values = located(offset, if packed { listpack(&text) } else { ziplist(&text) })?;
+            if packed && bulk::append(&mut list, &text, &values, self.limits) {
+                continue;
+            }
             for value in values {
                 list.push_back(value.as_bytes(&mut itoa::Buffer::new()), self.limits);
             }
@@ -130,6 +134,9 @@ impl<R: Read> ValueReader<'_, R> {
             return Ok(set);
         }
         let members = located(offset, listpack(&blob))?;
+        if let Some(set) = bulk::set(&blob, &members, limits) {
+            return Ok(set);
+        }
         set.prepare(b"", members.len(), limits);
         for member in members {
             located(offset, check(set.insert(member.as_bytes(&mut buffer), limits)))?;
@@ -156,14 +163,21 @@ impl<R: Read> ValueReader<'_, R> {
         let (pairs, []) = flat.as_chunks::<2>() else {
             return located(offset, Err("a member without score"));
         };
-        let mut zset = SortedSet::new();
-        zset.prepare(pairs.len(), 0, self.limits);
-        for [member, score] in pairs {
+        let scored = pairs.iter().map(|[member, score]| {
             let score = match score {
                 PackedValue::Int(score) => Some(*score as f64),
                 PackedValue::Bytes(text) => parse_f64(text),
             };
-            let score = located(offset, score.ok_or("a score that is no number"))?;
+            score.map(|score| (*member, score))
+        });
+        let scored: Option<Vec<_>> = scored.collect();
+        let scored = located(offset, scored.ok_or("a score that is no number"))?;
+        if let Some(zset) = bulk::sorted_set(&scored, self.limits) {
+            return Ok(zset);
+        }
+        let mut zset = SortedSet::new();
+        zset.prepare(pairs.len(), 0, self.limits);
+        for (member, score) in scored {
             let member = member.to_vec();
             located(offset, check(zset.insert(&member, score, self.limits).is_none()))?;
         }
@@ -201,6 +215,11 @@ impl<R: Read> ValueReader<'_, R> {
         let (pairs, []) = flat.as_chunks::<2>() else {
             return located(offset, Err("a field without value"));
         };
+        if kind == kind::HASH_LISTPACK
+            && let Some(hash) = bulk::hash(&blob, &flat, self.limits)
+        {
+            return Ok(hash);
+        }
         let mut hash = Hash::new();
         self.reserve(&mut hash, pairs.len() as u64);
         let (mut a, mut b) = (itoa::Buffer::new(), itoa::Buffer::new());

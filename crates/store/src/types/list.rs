@@ -134,6 +134,35 @@ impl List {
         }
     }
 
+    /// Adds a node's elements at the end. Much like adding each, but a node that is full stays as it is.
+    pub fn append_node(&mut self, node: Packed, limits: &EncodingLimits) {
+        if node.is_empty() {
+            return;
+        }
+        let limit = NodeLimit::new(limits);
+        if let Repr::One(one) = &mut self.repr {
+            if limit.can_merge(one, &node) {
+                return if one.is_empty() { *one = node } else { one.append(&node) };
+            }
+            let one = std::mem::take(one);
+            let (len, nodes) =
+                (one.len(), if one.is_empty() { VecDeque::new() } else { VecDeque::from([one]) });
+            self.repr = Repr::Many(Box::new(Nodes { nodes, len }));
+        }
+        let Repr::Many(nodes) = &mut self.repr else { return };
+        nodes.len += node.len();
+        match nodes.nodes.back_mut() {
+            Some(last) if limit.can_merge(last, &node) => last.append(&node),
+            _ => nodes.nodes.push_back(node),
+        }
+    }
+
+    /// Whether a node is within the limits, so that `append_node` may take it.
+    pub fn takes_node(node: &Packed, limits: &EncodingLimits) -> bool {
+        let limit = NodeLimit::new(limits);
+        node.len() == 1 || node.byte_len() + FRAME <= limit.bytes && node.len() <= limit.count
+    }
+
     /// Adds elements at the beginning one after the other: the last of `texts` ends up first.
     #[inline]
     pub fn extend_front(&mut self, texts: &[&[u8]], limits: &EncodingLimits) {

@@ -191,3 +191,27 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn whole_nodes_are_appended(nodes in prop::collection::vec(prop::collection::vec("[a-z0-9]{0,20}", 0..9), 0..12)) {
+        let limits = EncodingLimits { list_listpack_size: 4, ..EncodingLimits::default() };
+        let (mut list, mut expected) = (List::new(), Vec::new());
+        for texts in nodes {
+            let mut node = Packed::new();
+            texts.iter().for_each(|text| node.push_back(text.as_bytes()));
+            if List::takes_node(&node, &limits) {
+                list.append_node(node, &limits);
+            } else {
+                texts.iter().for_each(|text| list.push_back(text.as_bytes(), &limits));
+            }
+            expected.extend(texts);
+        }
+        let found: Vec<String> =
+            list.iter().map(|value| String::from_utf8(value.to_vec()).expect("letters and digits")).collect();
+        prop_assert_eq!(list.len(), expected.len());
+        prop_assert_eq!(found, expected);
+        prop_assert!(list.nodes().all(|node| node.len() <= 4));
+        prop_assert!(list.encoding() == "quicklist" || list.len() <= 4);
+    }
+}

@@ -35,6 +35,11 @@ impl Set {
         Set::default()
     }
 
+    /// A set of these members. None may be there twice, and the caller has looked at the limits.
+    pub fn from_packed(members: Packed) -> Set {
+        Set { repr: Repr::Packed(members) }
+    }
+
     /// Number of members.
     #[inline]
     pub fn len(&self) -> usize {

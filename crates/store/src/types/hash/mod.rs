@@ -45,6 +45,12 @@ impl Hash {
         Hash::default()
     }
 
+    /// A hash of these pairs: field, value, field, value... No field may be there twice, and the caller has looked at the
+    /// limits.
+    pub fn from_packed(pairs: Packed) -> Hash {
+        Hash { repr: Repr::Packed(pairs) }
+    }
+
     /// Number of fields, those that are due but still there included.
     #[inline]
     pub fn len(&self) -> usize {

@@ -107,6 +107,18 @@ impl SortedSet {
         SortedSet::default()
     }
 
+    /// A set of members that come in order. No member may be there twice, no score may be NaN, and the caller has looked at
+    /// the limits.
+    pub fn from_ordered<'m>(members: impl Iterator<Item = (PackedValue<'m>, f64)>) -> SortedSet {
+        let mut packed = Packed::new();
+        let mut buffer = itoa::Buffer::new();
+        for (member, score) in members {
+            packed.push_back(member.as_bytes(&mut buffer));
+            write_score(score, |text| packed.push_back(text));
+        }
+        SortedSet { repr: Repr::Packed(packed) }
+    }
+
     /// Number of members.
     #[inline]
     pub fn len(&self) -> usize {
