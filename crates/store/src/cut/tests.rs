@@ -16,9 +16,12 @@ const DATABASES: usize = 3;
 /// Keys by database and name: value and expiry.
 type Content = BTreeMap<(usize, Vec<u8>), (String, Option<i64>)>;
 
+/// A key that is being saved in parts: database, name, content, and the part that comes next.
+type Begun = (usize, Vec<u8>, String, u64);
+
 /// Keeps what it is given. Big keys come in parts.
 #[derive(Default)]
-struct Saved(Mutex<Content>, Mutex<Option<(usize, Vec<u8>, String, u64)>>);
+struct Saved(Mutex<Content>, Mutex<Option<Begun>>);
 
 impl CutSink for Saved {
     fn save(&self, key: &CutKey<'_>) -> usize {
