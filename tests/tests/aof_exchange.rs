@@ -132,7 +132,10 @@ fn exchange(name: &str, from: Kind, to: Kind, settings: &[(&str, &str)]) {
     let folder = Folder::new(name);
     let Some(first) = folder.start(from, &settings_of(from, settings)) else { return };
     fill(&mut first.client(), "first");
-    let before = end(first);
+    end(first);
+    // Redis itself does not get all back: XREADGROUP leaves no `entries-read` in its file.
+    let Some(again) = folder.start(from, &settings_of(from, settings)) else { return };
+    let before = end(again);
     let Some(second) = folder.start(to, &settings_of(to, settings)) else { return };
     same(&format!("{} loads what {} wrote", to.name(), from.name()), &before, &state_of(&second));
     fill(&mut second.client(), "second");
