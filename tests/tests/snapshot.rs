@@ -1,8 +1,10 @@
 //! Saving: the reference loads what SAVE and BGSAVE write, rules and failures do what they do in Redis, and who ends the
 //! server does not lose data.
 
+use redoubt_tests::data::Folder;
 use redoubt_tests::{Client, Kind, Reply, Server};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -99,6 +101,34 @@ fn exchange(kind: Kind, version: &str, timed: bool, save: &str) {
 fn redis_7_loads_what_is_saved() {
     exchange(Kind::Redis7, "10", false, "SAVE");
     exchange(Kind::Redis7, "10", false, "BGSAVE");
+}
+
+/// Functions cannot run here yet; they must not be lost on the way through, by file or by replication.
+#[test]
+fn functions_go_through_untouched() {
+    let Some(theirs) = Server::start(Kind::Redis7, &[]) else { return };
+    let Some(again) = Server::start(Kind::Redis7, &[("enable-debug-command", "yes")]) else { return };
+    let mut client = theirs.client();
+    let code = "#!lua name=mylib\nredis.register_function('f', function() return 1 end)";
+    assert_eq!(client.call(&["FUNCTION", "LOAD", code]).text(), "mylib");
+    client.line("SET key value");
+    let listed = client.line("FUNCTION LIST WITHCODE");
+    assert_eq!(client.line("SAVE").text(), "OK");
+    let folder = Folder::with("dump.rdb", &fs::read(theirs.dir.join("dump.rdb")).expect("saved"));
+    let loaded = Server::ours(&[("rdb-version", "10"), ("dir", folder.path())]);
+    assert_eq!(loaded.client().line("SAVE").text(), "OK");
+    let port = theirs.port.to_string();
+    let replica = Server::ours(&[("rdb-version", "10"), ("replicaof", &format!("127.0.0.1 {port}"))]);
+    let mut to_replica = replica.client();
+    wait_until("the replica has the data", || to_replica.line("DBSIZE") == Reply::Int(1));
+    assert_eq!(to_replica.line("SAVE").text(), "OK");
+    for (path, what) in [(Path::new(folder.path()), "file"), (&replica.dir, "replication")] {
+        fs::copy(path.join("dump.rdb"), again.dir.join("dump.rdb")).expect("saved");
+        let mut client = again.client();
+        assert_eq!(client.line("FUNCTION FLUSH").text(), "OK");
+        assert_eq!(client.line("DEBUG RELOAD NOSAVE").text(), "OK", "{}", again.log());
+        assert_eq!(client.line("FUNCTION LIST WITHCODE"), listed, "by {what}");
+    }
 }
 
 #[test]

@@ -116,6 +116,11 @@ impl Loading {
         aux.iter().find(|(found, _)| found == name.as_bytes()).map(|(_, value)| value.clone())
     }
 
+    /// Keeps the libraries of functions that a primary's snapshot has, in place of those before.
+    pub fn keep_functions(&self, functions: Vec<Vec<u8>>) {
+        *self.functions.lock() = functions;
+    }
+
     /// Libraries of functions as the snapshot had them. They cannot run, but the next snapshot has them again.
     pub fn functions(&self) -> Vec<Vec<u8>> {
         self.functions.lock().clone()

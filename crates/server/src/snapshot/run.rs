@@ -146,6 +146,9 @@ impl Writing<'_> {
         for (name, value) in aux {
             writer.aux(name.as_bytes(), value.as_bytes())?;
         }
+        for library in self.shared.loading.functions() {
+            writer.function(&library)?;
+        }
         for size in sizes {
             writer.select(size.db as u64)?;
             writer.resize(size.keys as u64, size.expires as u64)?;

@@ -102,21 +102,20 @@ fn receive(shared: &Shared, state: &State, wire: &mut Wire, payload: Payload) ->
     let mut reader = Reader::new(&mut incoming, values.commands.encoding)?;
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.clock.lfu = values.commands.lfu;
-    let mut stream_db = 0;
+    let (mut stream_db, mut functions) = (0, Vec::new());
     for record in &mut reader {
         match record? {
             Record::Key(record) => insert(shared, &mut txn, *record)?,
             Record::Aux(name, value) if name == b"repl-stream-db" => {
                 stream_db = String::from_utf8_lossy(&value).parse().unwrap_or(0);
             }
-            Record::Function(_) => {
-                tracing::warn!("the primary's functions are left out: there are none here yet")
-            }
+            Record::Function(library) => functions.push(library),
             Record::Aux(..) | Record::Select(_) | Record::Resize { .. } | Record::End => {}
         }
     }
     drop(reader);
     incoming.finish()?;
+    shared.loading.keep_functions(functions);
     Ok(stream_db)
 }
 
