@@ -282,6 +282,10 @@ impl Writer {
             }
         }
         let unsafe_bytes = self.size > self.synced || self.sync_failed.is_some();
+        if !unsafe_bytes && self.shared.aof.figures.synced_offset.swap(self.end, Relaxed) < self.end {
+            // What the last file had was synced when this one began; and not all of the log is in a file.
+            self.shared.replication.wake_waiting();
+        }
         if !unsafe_bytes || self.last_sync.elapsed() < SYNC_EVERY || self.shared.aof.spares_sync(&self.shared)
         {
             return Ok(());
