@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_micros(200);
 /// Rest after a step. Who rests often is rarely put off in the middle of a step, with a partition held; and writers have
 /// the cores to themselves meanwhile.
-const REST: Duration = Duration::from_micros(200);
+const REST: Duration = Duration::from_micros(80);
 /// Time between two lines in the log.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Keys of the first step, and the most and least of any.
