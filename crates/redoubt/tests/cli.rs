@@ -41,6 +41,8 @@ struct Running {
     process: Child,
     log: BufReader<std::process::ChildStdout>,
     port: u16,
+    /// What it saves at its end goes here.
+    _folder: Folder,
 }
 
 impl Running {
@@ -52,12 +54,14 @@ impl Running {
     /// As `start`, with variables of the environment.
     fn start_in(environment: &[(&str, &str)], args: &[&str]) -> Running {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = Folder::new(&format!("run-{port}"));
         let mut command = Command::new(PROGRAM);
+        command.current_dir(&folder.0);
         command.args(args).args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--io-threads", "1"]);
         command.envs(environment.iter().copied());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(process.stdout.take().unwrap());
-        let mut running = Running { process, log, port };
+        let mut running = Running { process, log, port, _folder: folder };
         running.wait_for("Ready to accept connections");
         running
     }
@@ -197,18 +201,27 @@ fn it_can_go_into_the_background() {
     let pidfile = folder.0.join("pid");
     let socket = folder.0.join("socket");
     let paths = [pidfile.display().to_string(), socket.display().to_string()];
+    let dir = folder.0.display().to_string();
     let args = ["--port", "0", "--daemonize", "yes", "--pidfile", &paths[0], "--unixsocket", &paths[1]];
-    assert!(output(&args).status.success());
+    assert!(output(&[&args[..], &["--dir", &dir]].concat()).status.success());
     let mut client = loop {
         match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(client) => break client,
             Err(_) => std::thread::yield_now(),
         }
     };
-    client.write_all(b"PING\r\nSHUTDOWN\r\n").unwrap();
-    let mut reply = String::new();
-    client.read_to_string(&mut reply).unwrap();
-    assert!(reply.starts_with("+PONG\r\n"), "{reply}");
+    // It may be loading still.
+    let mut reply = [0; 7];
+    while reply != *b"+PONG\r\n" {
+        client.write_all(b"PING\r\n").unwrap();
+        client.read_exact(&mut reply).unwrap();
+        if reply[0] == b'-' {
+            while reply[6] != b'\n' {
+                client.read_exact(&mut reply[6..]).unwrap();
+            }
+        }
+    }
+    client.write_all(b"SHUTDOWN\r\n").unwrap();
     while pidfile.exists() {
         std::thread::yield_now();
     }

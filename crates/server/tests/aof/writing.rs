@@ -68,6 +68,10 @@ fn fill(policy: &str) {
     // With `always` this one is not acknowledged before there is room.
     client.send(&["RPUSH", "a", "2"]).expect("an open connection");
     let mut other = connect(&server);
+    // A write that runs before the disk refuses would wait as that one does.
+    eventually("the disk refuses", || {
+        other.call(&["INFO", "persistence"]).to_string().contains("aof_last_write_status:err")
+    });
     eventually("writes are refused", || {
         other
             .call(&["RPUSH", "refused", "1"])
