@@ -224,8 +224,14 @@ impl Connection {
 
     /// Runs what has been read, then writes once. False when the connection must end at once.
     async fn work(&mut self) -> bool {
+        let mut held_up = false;
         for turn in 0.. {
-            if self.closing || self.session.is_waiting() || self.output.pending() >= OUTPUT_PAUSE_BYTES {
+            if self.closing || self.session.is_waiting() {
+                break;
+            }
+            // `poll_event` writes then, and comes back for the requests that are left.
+            held_up = self.output.pending() >= OUTPUT_PAUSE_BYTES;
+            if held_up {
                 break;
             }
             if self.input.is_empty() || !self.run_batch() || self.input.is_empty() {
@@ -240,7 +246,7 @@ impl Connection {
         }
         // Limits hold for what a batch produced, not for what the socket did not take at once. Written right here:
         // waiting for the next poll would cost a pass through the scheduler.
-        if self.output.pending() > 0 && (!self.check_limits() || !self.flush_now().await) {
+        if !held_up && self.output.pending() > 0 && (!self.check_limits() || !self.flush_now().await) {
             return false;
         }
         if self.session.listens {
