@@ -125,6 +125,8 @@ pub struct Shared {
     pub(crate) reopen: Mutex<Option<tokio::sync::mpsc::UnboundedSender<crate::net::listener::Reopen>>>,
     /// Port that is really listened on.
     pub port: AtomicUsize,
+    /// Failover, where it is switched on.
+    pub ha: Option<crate::ha::Ha>,
     /// Channels and their subscribers, MONITOR.
     pub hub: crate::pubsub::Hub,
     /// Commands by their configured names, when `rename-command` changed some.
@@ -144,6 +146,7 @@ impl Shared {
         let mut rng = fastrand::Rng::new();
         let run_id = (0..40).map(|_| char::from(b"0123456789abcdef"[rng.usize(0..16)])).collect();
         let databases = values.databases;
+        let ha = values.ha.enabled.then(|| crate::ha::Ha::new(&values.ha));
         let renamed = crate::dispatch::renames::Renames::new(config.renames());
         Shared {
             keyspace: Keyspace::new(values.databases, PARTITIONS, rng.u64(..)),
@@ -177,6 +180,7 @@ impl Shared {
             replication: crate::replication::Replication::new(),
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
+            ha,
             hub: crate::pubsub::Hub::default(),
             renamed,
         }

@@ -5,6 +5,7 @@
 
 mod docs;
 mod file;
+mod ha;
 mod replication;
 mod rewrite;
 mod table;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use docs::docs_table;
 pub use file::{FileError, LoadError, Place, Reader, Rename, split_words};
+pub use ha::{HaValues, Routing, host_and_port, join_host_port};
 pub use replication::ReplicationValues;
 pub use rewrite::RewriteError;
 pub use table::{Change, Effect, GROUPS, Group, SETTINGS, Setting};

@@ -1,6 +1,7 @@
 //! The settings the engine reads, typed. Copied out at the start and after a change: no request looks a setting up.
 
 use super::Config;
+use super::ha::HaValues;
 use super::replication::ReplicationValues;
 use super::value::{OutputLimit, Value};
 use redoubt_commands::Settings;
@@ -165,6 +166,7 @@ pub struct Values {
     /// Empty: none.
     pub requirepass: String,
     pub replication: ReplicationValues,
+    pub ha: HaValues,
     pub enable_debug_command: Allow,
     pub enable_protected_configs: Allow,
     /// Those that data commands read.
@@ -242,6 +244,7 @@ impl Config {
             aof_disable_auto_gc: self.flag("aof-disable-auto-gc"),
             requirepass: self.text("requirepass"),
             replication: self.replication(),
+            ha: self.ha(),
             enable_debug_command: self.allow("enable-debug-command"),
             enable_protected_configs: self.allow("enable-protected-configs"),
             commands: self.command_settings(),

@@ -5,6 +5,7 @@
 mod clients;
 mod cluster;
 mod encoding;
+mod ha;
 mod logging;
 mod memory;
 mod network;
@@ -80,6 +81,7 @@ pub static GROUPS: &[Group] = &[
     scripting::GROUP,
     persistence::GROUP,
     replication::GROUP,
+    ha::GROUP,
     cluster::GROUP,
     tls::GROUP,
 ];
