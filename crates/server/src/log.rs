@@ -33,9 +33,19 @@ struct Inner {
     /// Somebody begins to read here, and must be told the database.
     fresh: bool,
     scratch: Vec<u8>,
+    /// Epochs whose records are in the log, the last ones: the offset after the record, and the epoch.
+    epochs: Vec<(u64, u64)>,
 }
 
 impl Inner {
+    fn note_epoch(&mut self, end: u64, epoch: u64) {
+        const KEPT: usize = 4;
+        if self.epochs.len() == KEPT {
+            self.epochs.remove(0);
+        }
+        self.epochs.push((end, epoch));
+    }
+
     /// Appends commands that need SELECT, MULTI and EXEC around them. Returns how many bytes that makes.
     fn compose_and_append(&mut self, start: u64, effects: &Effects) -> usize {
         self.scratch.clear();
@@ -153,7 +163,10 @@ impl Log {
     /// Appends frames as they are: a command of no database (PING), or the bytes of the stream this server follows, which
     /// is at database `db` after them. Returns the offset after them.
     pub fn append_frames(&self, frames: &[u8], db: Option<usize>) -> u64 {
-        let mut inner = self.inner.lock();
+        self.append_frames_to(&mut self.inner.lock(), frames, db)
+    }
+
+    fn append_frames_to(&self, inner: &mut Inner, frames: &[u8], db: Option<usize>) -> u64 {
         if let Some(after) = db {
             let before = inner.db.replace(after).unwrap_or(0);
             if std::mem::take(&mut inner.fresh) {
@@ -169,6 +182,26 @@ impl Log {
         let end = start + frames.len() as u64;
         self.end.store(end, Release);
         end
+    }
+
+    /// As `append_frames`, for a record that says the epoch all that follows was written in.
+    pub fn append_epoch(&self, frames: &[u8], db: Option<usize>, epoch: u64) -> u64 {
+        let mut inner = self.inner.lock();
+        let end = self.append_frames_to(&mut inner, frames, db);
+        inner.note_epoch(end, epoch);
+        end
+    }
+
+    /// The epoch of the last record, 0 if none says one, and the offset after it.
+    pub fn position(&self) -> (u64, u64) {
+        let inner = self.inner.lock();
+        (inner.epochs.last().map_or(0, |(_, epoch)| *epoch), self.end())
+    }
+
+    /// The epoch of the last record before `offset`, which is not far from the end.
+    pub fn epoch_at(&self, offset: u64) -> u64 {
+        let inner = self.inner.lock();
+        inner.epochs.iter().rev().find(|(end, _)| *end <= offset).map_or(0, |(_, epoch)| *epoch)
     }
 
     /// The next byte is the one at `offset`: the data became another's, whose stream is at that place. Nothing of what

@@ -267,19 +267,25 @@ impl Shared {
     /// Returns once every worker has been between two batches of requests: whatever a flag that was set before let
     /// through has ended.
     pub(crate) async fn quiesce(&self) {
-        let asked: Vec<_> = self
-            .barriers
-            .lock()
-            .iter()
-            .filter_map(|worker| {
-                let (done, waits) = tokio::sync::oneshot::channel();
-                worker.send(done).ok().map(|()| waits)
-            })
-            .collect();
-        for worker in asked {
+        for worker in self.ask_workers() {
             // A worker that is gone runs nothing any more.
             let _ = worker.await;
         }
+    }
+
+    /// As `quiesce`, on a thread that is no worker and runs no tasks.
+    pub(crate) fn quiesce_blocking(&self) {
+        for worker in self.ask_workers() {
+            let _ = worker.blocking_recv();
+        }
+    }
+
+    fn ask_workers(&self) -> Vec<tokio::sync::oneshot::Receiver<()>> {
+        let ask = |worker: &tokio::sync::mpsc::UnboundedSender<_>| {
+            let (done, waits) = tokio::sync::oneshot::channel();
+            worker.send(done).ok().map(|()| waits)
+        };
+        self.barriers.lock().iter().filter_map(ask).collect()
     }
 
     /// A new client id.

@@ -22,6 +22,9 @@ fn same_secret(given: &[u8], secret: &[u8]) -> bool {
 
 impl Session {
     pub(super) fn ping(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.applies.is_some() && args.len() == 2 {
+            self.note_record(args.get(1));
+        }
         match args.len() {
             // A RESP2 client with subscriptions must be able to tell the answer from a message.
             1 | 2 if self.subscriptions.is_some() && !self.resp3 => {

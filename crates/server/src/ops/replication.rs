@@ -3,7 +3,7 @@
 use crate::client::flag;
 use crate::dispatch::{ReplyMode, Scope, Session, Step};
 use crate::ops::Outcome;
-use crate::replication::{FailoverRequest, Follow, Waiting, Wanted};
+use crate::replication::{FailoverRequest, Follow, Waiting, Wanted, said_epoch};
 use crate::shared::unix_ms;
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, Context};
@@ -43,6 +43,13 @@ impl Session {
             other => unreachable!("{other:?} is none of replication"),
         }
         Ok(Step::Done)
+    }
+
+    /// A PING of a stream may be a record.
+    pub(super) fn note_record(&self, message: &[u8]) {
+        if let Some(epoch) = said_epoch(message) {
+            self.shared.replication.note_epoch(epoch);
+        }
     }
 
     fn replconf(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {

@@ -114,7 +114,7 @@ impl Replication {
     fn drop_unwanted_backlog(&self, shared: &Shared, values: &Values) {
         let Some(ttl) = values.replication.repl_backlog_ttl else { return };
         let lonely = self.lonely.lock().is_some_and(|since| since.elapsed() > ttl);
-        if lonely && !self.follows() && self.is_active() {
+        if lonely && !self.follows() && !self.is_watched() && self.is_active() {
             tracing::info!(
                 "Replication backlog freed after {} seconds without connected replicas.",
                 ttl.as_secs()

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) port: u16,
     phase: AtomicU8,
     stopped: AtomicBool,
+    /// Nothing is asked for, and nothing acknowledged.
+    rests: AtomicBool,
     /// The socket, to be shut from outside.
     socket: Mutex<Option<TcpStream>>,
     wake: Condvar,
@@ -91,7 +93,7 @@ impl State {
     pub(crate) fn adopt(&self, stream: &TcpStream) -> std::io::Result<bool> {
         let mut socket = self.socket.lock();
         *socket = Some(stream.try_clone()?);
-        Ok(!self.is_stopped())
+        Ok(!self.is_over())
     }
 
     /// Ends the thread, soon. On return nothing more of the primary's will be applied.
@@ -106,12 +108,37 @@ impl State {
         drop(self.busy.lock());
     }
 
-    /// Sleeps, unless it is to stop.
+    /// Whether the session is to end: the thread stops, or does nothing for a while.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stopped.load(Acquire) || self.rests.load(Acquire)
+    }
+
+    /// Ends the session; on return nothing more of it is applied or acknowledged. The next one waits for `resume`.
+    pub(crate) fn rest(&self) {
+        let socket = self.socket.lock();
+        self.rests.store(true, Release);
+        if let Some(socket) = &*socket {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        drop(socket);
+        drop(self.busy.lock());
+    }
+
+    fn resume(&self) {
+        let _socket = self.socket.lock();
+        self.rests.store(false, Release);
+        self.wake.notify_all();
+    }
+
+    /// Sleeps, unless it is to stop; while it rests, for as long as that takes.
     fn pause(&self, time: Duration) {
         let mut socket = self.socket.lock();
         *socket = None;
-        if !self.is_stopped() {
+        if !self.is_stopped() && !self.rests.load(Acquire) {
             self.wake.wait_for(&mut socket, time);
+        }
+        while !self.is_stopped() && self.rests.load(Acquire) {
+            self.wake.wait(&mut socket);
         }
     }
 }
@@ -124,6 +151,7 @@ impl Link {
             port,
             phase: AtomicU8::new(Phase::Connect as u8),
             stopped: AtomicBool::new(false),
+            rests: AtomicBool::new(false),
             socket: Mutex::default(),
             wake: Condvar::new(),
             busy: Mutex::new(()),
@@ -150,7 +178,7 @@ impl Link {
                 own.set_phase(Phase::Connect);
                 shared.replication.link_lost(&shared, &own);
                 if let Err(error) = outcome
-                    && !own.is_stopped()
+                    && !own.is_over()
                 {
                     tracing::warn!("link to primary {}:{}: {error}", own.host, own.port);
                 }
@@ -160,6 +188,16 @@ impl Link {
             }
         })?;
         Ok(Link { state })
+    }
+
+    /// Asks for nothing, and acknowledges nothing, until `resume`.
+    pub(super) fn rest(&self) {
+        self.state.rest();
+    }
+
+    /// Asks again.
+    pub(super) fn resume(&self) {
+        self.state.resume();
     }
 
     /// Whether the stream is being followed.
@@ -239,9 +277,9 @@ impl Replication {
         self.follow_settled(shared, host, port)
     }
 
-    fn begin_to_follow(&self, values: &Values) {
+    pub(super) fn begin_to_follow(&self, values: &Values) {
         self.follows.store(true, Release);
-        self.set_gate(gate::READ_ONLY, values.replication.replica_read_only);
+        self.set_gate(gate::READ_ONLY, self.is_read_only(values));
         self.set_gate(gate::FEW_REPLICAS, false);
     }
 
@@ -255,27 +293,45 @@ impl Replication {
         let _change = self.change.lock();
         let values = shared.values();
         self.begin_to_follow(&values);
-        let old = self.link.lock().take();
-        let db = old.map_or_else(
-            || self.restored_db.swap(0, Relaxed),
-            |link| {
-                link.state.stop();
-                link.state.db.load(Relaxed)
-            },
-        );
+        let db = self.end_link().unwrap_or_else(|| self.restored_db.swap(0, Relaxed));
         self.drop_feeds(shared);
-        *self.link.lock() = Some(Link::start(shared, host.to_owned(), port, db)?);
-        self.refresh_stale(&values);
-        // Calls that wait for replicas cannot be answered by a replica.
-        self.waiting.lock().iter().for_each(|client| client.mailbox.wake());
+        self.start_link(shared, host, port, db)?;
         Ok(Follow::Changed)
+    }
+
+    /// Whether clients may not write on this server while it is a replica. In a deployment they never may.
+    pub(super) fn is_read_only(&self, values: &Values) -> bool {
+        values.replication.replica_read_only || self.is_watched()
+    }
+
+    /// Ends the link, if there is one; on return nothing more of it is applied. Returns the database its stream was at.
+    pub(super) fn end_link(&self) -> Option<usize> {
+        let link = self.link.lock().take()?;
+        link.state.stop();
+        Some(link.state.db.load(Relaxed))
+    }
+
+    /// Starts a link whose stream goes on at database `db`.
+    pub(super) fn start_link(
+        &self,
+        shared: &Arc<Shared>,
+        host: &str,
+        port: u16,
+        db: usize,
+    ) -> std::io::Result<()> {
+        *self.link.lock() = Some(Link::start(shared, host.to_owned(), port, db)?);
+        self.refresh_stale(&shared.values());
+        // Calls that wait for replicas cannot be answered by a replica.
+        self.wake_waiting();
+        Ok(())
     }
 
     /// Follows nobody from now on. False if it did not before.
     pub(crate) fn lead(&self, shared: &Arc<Shared>) -> bool {
         let _change = self.change.lock();
-        let Some(old) = self.link.lock().take() else { return false };
-        old.state.stop();
+        if self.end_link().is_none() {
+            return false;
+        }
         // Replicas of ours that know the primary's id may stay where they are, and so may its other replicas.
         self.history.lock().branch(new_id(), shared.log.end());
         shared.log.reselect();

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod cron;
+mod deployment;
 mod facts;
 mod failover;
 mod feed;
@@ -14,6 +15,8 @@ mod wait;
 
 pub(crate) use backlog::Backlog;
 pub(crate) use cron::run as cron;
+pub(crate) use deployment::said_epoch;
+pub use deployment::{Membership, Watcher};
 pub(crate) use facts::print;
 pub(crate) use failover::Request as FailoverRequest;
 pub(crate) use feed::{Feed, Refill};
@@ -64,6 +67,7 @@ pub struct Replication {
     /// Held while the role changes.
     change: Mutex<()>,
     failover: failover::Failover,
+    deployment: deployment::Deployment,
     /// Since when there is a backlog and no replica.
     lonely: Mutex<Option<Instant>>,
     /// Database that the stream of a loaded snapshot was at.
@@ -91,6 +95,7 @@ impl Replication {
             link: Mutex::default(),
             change: Mutex::default(),
             failover: failover::Failover::default(),
+            deployment: deployment::Deployment::default(),
             lonely: Mutex::default(),
             restored_db: AtomicUsize::new(0),
             full: AtomicU64::new(0),
@@ -265,7 +270,7 @@ impl Replication {
     /// Takes over settings.
     pub(crate) fn configure(&self, values: &Values) {
         self.backlog.resize(values.replication.repl_backlog_size);
-        self.set_gate(gate::READ_ONLY, self.follows() && values.replication.replica_read_only);
+        self.set_gate(gate::READ_ONLY, self.follows() && self.is_read_only(values));
         self.count_replicas(values);
         self.refresh_stale(values);
     }

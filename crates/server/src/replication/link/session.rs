@@ -151,10 +151,10 @@ impl Wire {
         }
         applier.relay_to(Box::new(Handover { shared: Arc::clone(shared), state: Arc::clone(state) }));
         let mut ack_at = Instant::now();
-        while !state.is_stopped() {
+        while !state.is_over() {
             if !self.input.is_empty() {
                 let _busy = state.busy.lock();
-                if state.is_stopped() {
+                if state.is_over() {
                     break;
                 }
                 if let Err(error) = applier.feed(&mut self.input) {
@@ -196,7 +196,11 @@ struct Handover {
 impl Relay for Handover {
     fn applied(&mut self, bytes: &[u8], db: usize) -> u64 {
         self.state.db.store(db, Relaxed);
-        self.shared.log.append_frames(bytes, Some(db))
+        let log = &self.shared.log;
+        match self.shared.replication.deployment.take_said() {
+            Some(epoch) => log.append_epoch(bytes, Some(db), epoch),
+            None => log.append_frames(bytes, Some(db)),
+        }
     }
 }
 

@@ -1,0 +1,246 @@
+//! Replication inside a deployment: who leads and who follows is decided by the control plane (`redoubt_ha`), and carried
+//! out here. Streams belong to one epoch; what they bring is told to a `Watcher`.
+//!
+//! A server that is watched follows nobody and takes no writes until it is told to lead. It takes no full sync unasked
+//! for: that would throw away what others may count on.
+
+use super::{Replication, gate, new_id};
+use crate::log::frame;
+use crate::shared::{Shared, unix_ms};
+use parking_lot::Mutex;
+use redoubt_ha::{Epoch, Position, Process, ShardId};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::{Arc, OnceLock};
+
+/// What the message of a PING begins with that says the epoch of what follows in the stream. Anybody else's replica
+/// takes it for a PING.
+const EPOCH_MARK: &str = "redoubt-epoch:";
+
+/// Which stream this server is part of, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The deployment. Nobody of another one is fed or followed.
+    pub cluster: u128,
+    /// The shard.
+    pub shard: ShardId,
+    /// The epoch that is led or followed.
+    pub epoch: Epoch,
+    /// This process.
+    pub me: Process,
+}
+
+/// Is told what happens to streams. Called from any thread, with locks held: it must only take note and wake somebody.
+pub trait Watcher: Send + Sync {
+    /// A follower of this epoch has everything up to the offset, as safely as its `appendfsync` promises.
+    fn acked(&self, from: Process, epoch: Epoch, offset: u64);
+    /// `position` may be another now.
+    fn moved(&self);
+    /// The primary of the epoch cannot go on from what is held here. Nothing is asked for until `discard`, or until there
+    /// is another epoch to follow.
+    fn resync_needed(&self, epoch: Epoch);
+}
+
+/// What this server is in its deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Rests,
+    Leads(Membership),
+    Follows(Membership),
+}
+
+/// The part of `Replication` that is about a deployment; of no use without a watcher.
+pub(super) struct Deployment {
+    watcher: OnceLock<Arc<dyn Watcher>>,
+    role: Mutex<Role>,
+    /// What is held was given up, and nothing has taken its place yet.
+    void: AtomicBool,
+    /// The epoch said by a record that is being applied; 0: none.
+    said: AtomicU64,
+}
+
+impl Default for Deployment {
+    fn default() -> Deployment {
+        Deployment {
+            watcher: OnceLock::new(),
+            role: Mutex::new(Role::Rests),
+            void: AtomicBool::new(false),
+            said: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Deployment {
+    /// Whether somebody else decides on this server's role.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watcher.get().is_some()
+    }
+
+    pub(super) fn watcher(&self) -> Option<&Arc<dyn Watcher>> {
+        self.watcher.get()
+    }
+
+    pub(super) fn role(&self) -> Role {
+        *self.role.lock()
+    }
+
+    /// Whether the data here was given up.
+    pub(super) fn is_void(&self) -> bool {
+        self.void.load(Acquire)
+    }
+
+    /// The record being applied says this epoch; it is not in the log yet.
+    pub(super) fn say(&self, epoch: u64) {
+        self.said.store(epoch, Relaxed);
+    }
+
+    /// The epoch said since this was last asked.
+    pub(super) fn take_said(&self) -> Option<u64> {
+        Some(self.said.swap(0, Relaxed)).filter(|epoch| *epoch != 0)
+    }
+}
+
+/// The epoch that the message of a PING says, if it is a record.
+pub(crate) fn said_epoch(message: &[u8]) -> Option<u64> {
+    let digits = message.strip_prefix(EPOCH_MARK.as_bytes())?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+impl Replication {
+    /// Puts the role into somebody else's hands. Once, and before data is loaded: from here on this server rests.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>) {
+        assert!(self.deployment.watcher.set(watcher).is_ok(), "there is one watcher");
+        self.follows.store(true, Release);
+        self.set_gate(gate::READ_ONLY, true);
+    }
+
+    /// Whether somebody else decides on this server's role.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.deployment.is_watched()
+    }
+
+    /// Leads in this epoch. What is written from now on stands in the log behind a record that says so.
+    pub fn lead_epoch(&self, shared: &Arc<Shared>, membership: Membership) {
+        let _change = self.change.lock();
+        if self.deployment.role() == Role::Leads(membership) {
+            return;
+        }
+        self.end_link();
+        *self.deployment.role.lock() = Role::Leads(membership);
+        self.drop_feeds(shared);
+        // While this server counts as a replica, nothing is written.
+        self.open_backlog(shared, &shared.values());
+        self.history.lock().branch(new_id(), shared.log.end());
+        let (mut record, epoch) = (Vec::new(), membership.epoch.0);
+        frame(&mut record, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
+        shared.log.append_epoch(&record, None, epoch);
+        shared.log.reselect();
+        self.follows.store(false, Release);
+        for bit in [gate::READ_ONLY, gate::STALE, gate::LOADING] {
+            self.set_gate(bit, false);
+        }
+        self.count_replicas(&shared.values());
+        drop(_change);
+        self.moved();
+    }
+
+    /// Follows the primary of this epoch. On return nothing of an older epoch is being applied, and no write runs that
+    /// was admitted before.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn follow_epoch(
+        &self,
+        shared: &Arc<Shared>,
+        membership: Membership,
+        host: &str,
+        port: u16,
+    ) -> io::Result<()> {
+        self.begin_to_follow(&shared.values());
+        settle_writes(shared);
+        let _change = self.change.lock();
+        let db = self.end_link();
+        *self.deployment.role.lock() = Role::Follows(membership);
+        self.drop_feeds(shared);
+        let db = db.unwrap_or_else(|| self.restored_db.swap(0, Relaxed));
+        self.start_link(shared, host, port, db)
+    }
+
+    /// Neither leads nor follows from now on.
+    pub fn rest(&self, shared: &Arc<Shared>) {
+        self.begin_to_follow(&shared.values());
+        let _change = self.change.lock();
+        self.keep_db(self.end_link());
+        *self.deployment.role.lock() = Role::Rests;
+        self.drop_feeds(shared);
+    }
+
+    /// This process is another from now on: under the new name nothing is acknowledged, and no stream asked for, before
+    /// `discard` or the next `follow_epoch`.
+    pub fn new_life(&self, me: Process) {
+        if let Some(link) = &*self.link.lock() {
+            link.rest();
+        }
+        match &mut *self.deployment.role.lock() {
+            Role::Leads(membership) | Role::Follows(membership) => membership.me = me,
+            Role::Rests => {}
+        }
+    }
+
+    /// The data may be thrown away for those of the primary, which are asked for now.
+    pub fn discard(&self) {
+        self.deployment.void.store(true, Release);
+        if let Some(link) = &*self.link.lock() {
+            link.resume();
+        }
+    }
+
+    /// What is held; none while that is not whole.
+    pub fn position(&self, shared: &Shared) -> Option<Position> {
+        let in_parts =
+            shared.loading.is_on() || self.gate() & gate::LOADING != 0 || self.deployment.is_void();
+        let (epoch, offset) = shared.log.position();
+        (!in_parts).then_some(Position { epoch: Epoch(epoch), offset })
+    }
+
+    /// A record of the stream says the epoch of what follows it.
+    pub(crate) fn note_epoch(&self, epoch: u64) {
+        self.deployment.say(epoch);
+    }
+
+    /// Tells the watcher that `position` may be another.
+    pub(super) fn moved(&self) {
+        if let Some(watcher) = self.deployment.watcher() {
+            watcher.moved();
+        }
+    }
+
+    /// Remembers the database that an ended link's stream was at.
+    fn keep_db(&self, db: Option<usize>) {
+        if let Some(db) = db {
+            self.restored_db.store(db, Relaxed);
+        }
+    }
+}
+
+/// Returns once no write is under way that was admitted before this server became a replica.
+pub(super) fn settle_writes(shared: &Shared) {
+    shared.quiesce_blocking();
+    // Expiry and eviction look at the role when they have a partition.
+    let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+    txn.acquire(shared.keyspace.all_partitions());
+    txn.release();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::said_epoch;
+
+    #[test]
+    fn only_records_say_an_epoch() {
+        assert_eq!(said_epoch(b"redoubt-epoch:7"), Some(7));
+        for other in [&b"redoubt-epoch:"[..], b"redoubt-epoch:x", b"hello", b""] {
+            assert_eq!(said_epoch(other), None);
+        }
+    }
+}
