@@ -106,7 +106,7 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     }
     let mut delivery = crate::pubsub::Delivery::default();
     if !txn.events.is_empty() {
-        let hold = if shared.log.holds_replies() { shared.log.end() } else { 0 };
+        let hold = shared.log.held_if_any(shared.log.end());
         shared.hub.notify(&mut delivery, &txn.events, hold);
     }
     crate::dispatch::blocking::post_rechecks(&mut txn);

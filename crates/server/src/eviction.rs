@@ -89,7 +89,7 @@ fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, samples
     }
     let mut delivery = Delivery::default();
     if !txn.events.is_empty() {
-        let hold = if shared.log.holds_replies() { shared.log.end() } else { 0 };
+        let hold = shared.log.held_if_any(shared.log.end());
         shared.hub.notify(&mut delivery, &txn.events, hold);
         txn.events.clear();
     }

@@ -1,10 +1,16 @@
 //! The replication log: effects of every transaction in commit order, one byte offset for all.
 //!
-//! Consumers (append-only file, replicas) read it through `Consumer`. One that must have the bytes before a reply may
-//! leave sets `holds_replies`; replies then wait until `release` has passed their offset.
+//! Consumers (append-only file, replicas) read it through `Consumer`. Whoever must have the bytes before a reply may leave
+//! has a `Hold` (`hold`); replies wait for all of them.
+
+mod hold;
+
+pub(crate) use hold::Released;
+pub use hold::{Held, Hold};
 
 use crate::client::Client;
-use parking_lot::{Mutex, MutexGuard};
+use hold::Holds;
+use parking_lot::Mutex;
 use redoubt_store::Effects;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Release};
@@ -17,17 +23,14 @@ pub trait Consumer: Send + Sync {
     /// What follows is for the database that `frames` select. Told to those who begin to read a stream that is another
     /// server's, in which nothing can be put: it has no offsets.
     fn begin(&self, _frames: &[u8]) {}
-}
 
-/// A consumer and whether replies wait for it.
-struct Attached {
-    consumer: Arc<dyn Consumer>,
-    holds: bool,
+    /// The log goes on at another offset, with other data. What is released from here on is of run `run`.
+    fn restarted(&self, _run: u64) {}
 }
 
 #[derive(Default)]
 struct Inner {
-    attached: Vec<Attached>,
+    attached: Vec<Arc<dyn Consumer>>,
     /// Database the last frame was for.
     db: Option<usize>,
     /// Somebody begins to read here, and must be told the database.
@@ -63,7 +66,7 @@ impl Inner {
         if several {
             frame(&mut self.scratch, &[b"EXEC"]);
         }
-        self.attached.iter().for_each(|attached| attached.consumer.append(start, &self.scratch));
+        self.attached.iter().for_each(|consumer| consumer.append(start, &self.scratch));
         self.scratch.len()
     }
 }
@@ -72,13 +75,10 @@ impl Inner {
 #[derive(Default)]
 pub struct Log {
     active: AtomicBool,
-    holds: AtomicBool,
     /// Offset after the last byte appended.
     end: AtomicU64,
-    /// Replies up to this offset may leave.
-    released: AtomicU64,
     inner: Mutex<Inner>,
-    waiting: Mutex<Vec<(u64, Arc<Client>)>>,
+    holds: Arc<Holds>,
 }
 
 impl Log {
@@ -88,52 +88,57 @@ impl Log {
         self.active.load(Acquire)
     }
 
-    /// Whether replies wait for `release`.
+    /// Whether replies wait for somebody.
     #[inline]
     pub fn holds_replies(&self) -> bool {
-        self.holds.load(Acquire)
+        self.holds.any()
     }
 
-    /// Adds a consumer. It sees what is appended from now on, which begins at the offset returned.
-    pub fn attach(&self, consumer: Arc<dyn Consumer>, holds_replies: bool) -> u64 {
+    /// Adds a consumer. It sees what is appended from now on, which begins at the offset returned. `hold`, if given,
+    /// begins there too.
+    pub fn attach(&self, consumer: Arc<dyn Consumer>, hold: Option<&Hold>) -> u64 {
         let mut inner = self.inner.lock();
-        inner.attached.push(Attached { consumer, holds: holds_replies });
+        consumer.restarted(self.holds.run());
+        inner.attached.push(consumer);
         inner.fresh = true;
-        if holds_replies && !self.holds.load(Acquire) {
-            self.released.store(self.end.load(Acquire), Release);
-            self.holds.store(true, Release);
+        if let Some(hold) = hold {
+            self.holds.switch(hold, true, self.end());
         }
         self.active.store(true, Release);
         self.end()
     }
 
-    /// Removes a consumer; replies that only it held are let go.
+    /// Removes a consumer. A hold of its own goes its own way.
     pub fn detach(&self, consumer: &Arc<dyn Consumer>) {
         let mut inner = self.inner.lock();
-        inner.attached.retain(|attached| !Arc::ptr_eq(&attached.consumer, consumer));
+        inner.attached.retain(|attached| !Arc::ptr_eq(attached, consumer));
         self.active.store(!inner.attached.is_empty(), Release);
-        self.hold_as_needed(inner);
     }
 
-    /// Changes whether replies wait for a consumer. Those that only it held are let go; from what is appended from now
-    /// on others wait.
-    pub fn set_holds(&self, consumer: &Arc<dyn Consumer>, holds: bool) {
-        let mut inner = self.inner.lock();
-        let attached = inner.attached.iter_mut().filter(|attached| Arc::ptr_eq(&attached.consumer, consumer));
-        attached.for_each(|attached| attached.holds = holds);
-        self.hold_as_needed(inner);
+    /// A hold for copies of the data on other machines: replies wait for it, those of reads too, and it has released
+    /// nothing yet, of what is in the log either. Dropping it lets go what waits for nobody else; to have that closed
+    /// instead, say so with `void` first.
+    pub fn hold(&self) -> Hold {
+        let hold = self.holds.add(true);
+        self.holds.switch(&hold, true, 0);
+        hold
     }
 
-    fn hold_as_needed(&self, inner: MutexGuard<'_, Inner>) {
-        let holds = inner.attached.iter().any(|attached| attached.holds);
-        if holds && !self.holds.load(Acquire) {
-            self.released.store(self.end.load(Acquire), Release);
-        }
-        self.holds.store(holds, Release);
-        drop(inner);
-        if !holds {
-            self.release(self.end());
-        }
+    /// A hold for this machine's disk, switched off. While writes are refused because the disk does not take them, reads
+    /// do not wait for it.
+    pub fn local_hold(&self) -> Hold {
+        self.holds.add(false)
+    }
+
+    /// Switches a hold on or off. What only it held is let go; what is appended from now on waits for it.
+    pub fn switch(&self, hold: &Hold, on: bool) {
+        let _inner = self.inner.lock();
+        self.holds.switch(hold, on, self.end());
+    }
+
+    /// Nothing of what waits now will ever leave: the connections it is for are closed.
+    pub fn void(&self) {
+        self.holds.void();
     }
 
     /// Has the next frame begin with SELECT, as it must where somebody begins to read.
@@ -150,7 +155,7 @@ impl Log {
         let mut commands = effects.frames();
         let len = match (effects.len(), commands.next()) {
             (1, Some((db, frame))) if inner.db == Some(db) && !inner.fresh => {
-                inner.attached.iter().for_each(|attached| attached.consumer.append(start, frame));
+                inner.attached.iter().for_each(|consumer| consumer.append(start, frame));
                 frame.len()
             }
             _ => inner.compose_and_append(start, effects),
@@ -172,13 +177,11 @@ impl Log {
             if std::mem::take(&mut inner.fresh) {
                 let mut frames = Vec::new();
                 select(&mut frames, before);
-                inner.attached.iter().for_each(|attached| attached.consumer.begin(&frames));
+                inner.attached.iter().for_each(|consumer| consumer.begin(&frames));
             }
         }
         let start = self.end.load(Acquire);
-        for attached in &inner.attached {
-            attached.consumer.append(start, frames);
-        }
+        inner.attached.iter().for_each(|consumer| consumer.append(start, frames));
         let end = start + frames.len() as u64;
         self.end.store(end, Release);
         end
@@ -204,16 +207,27 @@ impl Log {
         inner.epochs.iter().rev().find(|(end, _)| *end <= offset).map_or(0, |(_, epoch)| *epoch)
     }
 
-    /// The next byte is the one at `offset`: the data became another's, whose stream is at that place. Nothing of what
-    /// was held before tells of the data any more.
-    pub fn restart(&self, offset: u64) {
+    /// The next byte is the one at `offset`, and what comes before it was written up to `epoch`: the data became another's,
+    /// whose stream is at that place. What waits to tell of the data before never leaves, and what was handed to
+    /// consumers before releases nothing any more. All partitions are held.
+    pub fn restart(&self, offset: u64, epoch: u64) {
         let mut inner = self.inner.lock();
         (inner.db, inner.fresh) = (None, true);
+        inner.epochs.clear();
+        inner.note_epoch(offset, epoch);
         self.end.store(offset, Release);
-        self.released.store(offset, Release);
-        drop(inner);
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting.iter().for_each(|(_, client)| client.mailbox.wake());
+        let run = self.holds.restart(offset);
+        inner.attached.iter().for_each(|consumer| consumer.restarted(run));
+    }
+
+    /// What comes before `offset`, where the log was restarted, turned out to be written up to this epoch.
+    pub fn set_epoch(&self, offset: u64, epoch: u64) {
+        self.inner.lock().note_epoch(offset, epoch);
+    }
+
+    /// How often the log was restarted.
+    pub fn run(&self) -> u64 {
+        self.holds.run()
     }
 
     /// The stream that follows is at this database.
@@ -232,32 +246,26 @@ impl Log {
         self.end.load(Acquire)
     }
 
-    /// Offset up to which replies may leave.
+    /// What has been released.
     #[inline]
-    pub fn released(&self) -> u64 {
-        self.released.load(Acquire)
+    pub(crate) fn released(&self) -> Released {
+        self.holds.released()
     }
 
-    /// Lets replies up to `offset` leave and wakes the connections that waited for it.
-    pub fn release(&self, offset: u64) {
-        self.released.fetch_max(offset, Release);
-        let mut waiting = self.waiting.lock();
-        waiting.retain(|(needed, client)| {
-            let ready = *needed <= offset;
-            if ready {
-                client.mailbox.wake();
-            }
-            !ready
-        });
+    /// What somebody must wait for who tells of what was written up to `offset`. Asked for while the partitions are held
+    /// that were written to.
+    pub(crate) fn held(&self, offset: u64) -> Held {
+        self.holds.held(offset)
     }
 
-    /// Wakes the client once `offset` is released; at once if it already is.
-    pub fn wake_at(&self, offset: u64, client: &Arc<Client>) {
-        self.waiting.lock().push((offset, Arc::clone(client)));
-        // `release` may have passed between the caller's look and the push.
-        if self.released() >= offset || !self.holds_replies() {
-            client.mailbox.wake();
-        }
+    /// As `held`, where anybody holds; else nothing.
+    pub(crate) fn held_if_any(&self, offset: u64) -> Held {
+        if self.holds_replies() { self.held(offset) } else { Held::default() }
+    }
+
+    /// Wakes the client once this is released, or void; at once if it already is.
+    pub(crate) fn wake_at(&self, held: Held, client: &Arc<Client>) {
+        self.holds.wake_at(held, client);
     }
 }
 

@@ -261,7 +261,7 @@ impl Shared {
 
     /// Offset up to which the log is safe in our append-only file; none without such a file.
     pub fn fsynced_offset(&self) -> Option<u64> {
-        self.aof.is_on().then(|| self.aof.figures.synced_offset())
+        self.aof.synced_offset(self.log.run())
     }
 
     /// Returns once every worker has been between two batches of requests: whatever a flag that was set before let

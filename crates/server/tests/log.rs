@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 use redoubt_server::config::Config;
-use redoubt_server::log::Consumer;
+use redoubt_server::log::{Consumer, Hold};
 use redoubt_server::{Handle, Server};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -42,14 +42,15 @@ impl Recorder {
     }
 }
 
-fn start(holds: bool) -> (Handle, Arc<Recorder>, Arc<dyn Consumer>) {
+fn start(holds: bool) -> (Handle, Arc<Recorder>, Hold) {
     let config =
         Config::new().with("port", "0").and_then(|c| c.with("bind", "127.0.0.1")).expect("valid settings");
     let server = Server::builder().config(config).start().expect("a free port");
     let recorder = Arc::new(Recorder::default());
     let consumer: Arc<dyn Consumer> = Arc::clone(&recorder) as _;
-    server.shared().log.attach(Arc::clone(&consumer), holds);
-    (server, recorder, consumer)
+    let hold = server.shared().log.local_hold();
+    server.shared().log.attach(consumer, holds.then_some(&hold));
+    (server, recorder, hold)
 }
 
 struct Client(TcpStream);
@@ -89,7 +90,7 @@ impl Client {
 
 #[test]
 fn effects_are_deterministic_and_in_order() {
-    let (server, recorder, _) = start(false);
+    let (server, recorder, _hold) = start(false);
     let mut client = Client::new(&server);
     client.send("RPUSH l a b");
     client.expect(":2\r\n");
@@ -121,7 +122,7 @@ fn effects_are_deterministic_and_in_order() {
 
 #[test]
 fn a_parked_call_that_is_served_logs_what_it_took() {
-    let (server, recorder, _) = start(false);
+    let (server, recorder, _hold) = start(false);
     let mut waiting = Client::new(&server);
     waiting.send("BLPOP q 0");
     let mut pushing = Client::new(&server);
@@ -136,7 +137,7 @@ fn a_parked_call_that_is_served_logs_what_it_took() {
 
 #[test]
 fn replies_wait_for_the_log_and_nobody_else_does() {
-    let (server, recorder, _) = start(true);
+    let (server, recorder, hold) = start(true);
     let log = &server.shared().log;
     let mut writer = Client::new(&server);
     writer.send("RPUSH held a");
@@ -156,32 +157,32 @@ fn replies_wait_for_the_log_and_nobody_else_does() {
     other.expect("+PONG\r\n");
     assert!(!writer.has_reply());
     assert!(!reader.has_reply());
-    log.release(written - 1);
+    hold.release(written - 1);
     other.send("PING");
     other.expect("+PONG\r\n");
     assert!(!writer.has_reply());
-    log.release(written);
+    hold.release(written);
     writer.expect(":1\r\n");
     reader.expect(":1\r\n+PONG\r\n");
     assert_eq!(recorder.commands(), ["SELECT 0", "RPUSH held a"]);
 }
 
 #[test]
-fn a_consumer_that_leaves_lets_held_replies_go() {
-    let (server, _, consumer) = start(true);
+fn a_hold_that_is_dropped_lets_replies_go() {
+    let (server, _, hold) = start(true);
     let mut client = Client::new(&server);
     client.send("RPUSH l a");
     while server.shared().log.end() == 0 {
         std::thread::yield_now();
     }
-    server.shared().log.detach(&consumer);
+    drop(hold);
     client.expect(":1\r\n");
 }
 
 /// The reply of a parked call and the keyspace events tell of the write as its own reply does.
 #[test]
 fn what_a_write_sets_off_waits_for_the_log_too() {
-    let (server, recorder, _) = start(true);
+    let (server, recorder, hold) = start(true);
     let log = &server.shared().log;
     let mut listener = Client::new(&server);
     listener.send("CONFIG SET notify-keyspace-events El");
@@ -206,7 +207,7 @@ fn what_a_write_sets_off_waits_for_the_log_too() {
     for client in [&mut writer, &mut parked, &mut listener] {
         assert!(!client.has_reply());
     }
-    log.release(log.end());
+    hold.release(log.end());
     writer.expect(":1\r\n");
     parked.expect("*2\r\n$1\r\nq\r\n$1\r\nx\r\n");
     let event = |text: &str| {
@@ -216,9 +217,72 @@ fn what_a_write_sets_off_waits_for_the_log_too() {
     listener.expect(&event("later"));
 }
 
+/// Who publishes after it has written tells of the write.
+#[test]
+fn messages_wait_for_what_their_sender_has_written() {
+    let (server, recorder, hold) = start(true);
+    let log = &server.shared().log;
+    let mut listener = Client::new(&server);
+    listener.send("SUBSCRIBE news");
+    listener.expect("*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n");
+    listener.send("SSUBSCRIBE parts");
+    listener.expect("*3\r\n$10\r\nssubscribe\r\n$5\r\nparts\r\n:1\r\n");
+    let mut sender = Client::new(&server);
+    sender.send("SET k v\r\nPUBLISH news written\r\nSPUBLISH parts of\r\nMULTI\r\nSET k w\r\nPUBLISH news both\r\nEXEC");
+    while recorder.commands().len() < 3 {
+        std::thread::yield_now();
+    }
+    let message = |kind: &str, channel: &str, text: &str| {
+        let parts = [kind, channel, text].map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        format!("*3\r\n{}", parts.concat())
+    };
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!listener.has_reply() && !sender.has_reply());
+    hold.release(log.end());
+    sender.expect("+OK\r\n:1\r\n:1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n");
+    listener.expect(&message("message", "news", "written"));
+    listener.expect(&message("smessage", "parts", "of"));
+    listener.expect(&message("message", "news", "both"));
+    // Nothing of its own is open.
+    let mut other = Client::new(&server);
+    sender.send("SET k x");
+    other.send("PUBLISH news free");
+    other.expect(":1\r\n");
+    listener.expect(&message("message", "news", "free"));
+}
+
+#[test]
+fn replies_that_are_void_close_their_connections() {
+    let (server, recorder, disk) = start(true);
+    let log = &server.shared().log;
+    let copies = log.hold();
+    let mut writer = Client::new(&server);
+    writer.send("RPUSH held a");
+    while recorder.commands().len() < 2 {
+        std::thread::yield_now();
+    }
+    let written = log.end();
+    let mut reader = Client::new(&server);
+    reader.send("LLEN held");
+    disk.release(written);
+    let mut other = Client::new(&server);
+    other.send("LLEN elsewhere");
+    other.expect(":0\r\n");
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(!writer.has_reply() && !reader.has_reply(), "the copies have it not");
+    log.void();
+    drop(copies);
+    for client in [&mut writer, &mut reader] {
+        assert_eq!(client.0.read(&mut [0; 16]).expect("a close is no error"), 0);
+    }
+    let mut later = Client::new(&server);
+    later.send("LLEN held");
+    later.expect(":1\r\n");
+}
+
 #[test]
 fn expiry_of_fields_is_logged_as_times_and_removals() {
-    let (server, recorder, _) = start(false);
+    let (server, recorder, _hold) = start(false);
     let mut client = Client::new(&server);
     for (line, reply) in [
         ("HSET h a 1 b 2 c 3 d 4", ":4\r\n"),

@@ -161,7 +161,7 @@ impl Consumer for Effects {
 fn a_snapshot_is_the_data_at_one_moment() {
     let server = start();
     let effects = Arc::new(Effects::default());
-    server.shared().log.attach(Arc::clone(&effects) as Arc<dyn Consumer>, false);
+    server.shared().log.attach(Arc::clone(&effects) as Arc<dyn Consumer>, None);
     let mut filler = client(&server);
     for number in 0..3000 {
         filler.call(&["SET", &format!("key:{number}"), "0"]);

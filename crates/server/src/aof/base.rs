@@ -57,7 +57,7 @@ impl Target for Base {
                 self.shared.log.reselect();
             }
             Plan::First(consumer) => {
-                self.shared.log.attach(Arc::clone(consumer), false);
+                self.shared.log.attach(Arc::clone(consumer), None);
             }
             Plan::Alone => {}
         }

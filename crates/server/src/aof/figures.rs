@@ -1,6 +1,7 @@
 //! What INFO says of the append-only file.
 
 use crate::shared::unix_ms;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 
 /// See the module's text. Sizes are bytes, times seconds.
@@ -14,8 +15,8 @@ pub struct Figures {
     pub(super) base_bytes: AtomicU64,
     /// What the writer has taken from the queue and not yet done with.
     pub(super) pending_bytes: AtomicU64,
-    /// Offset of the log up to which everything is safe.
-    pub(super) synced_offset: AtomicU64,
+    /// Run and offset of the log up to which everything is safe.
+    pub(super) synced: Mutex<(u64, u64)>,
     /// A sync runs beside the writer.
     pub(super) syncing: AtomicBool,
     /// Syncs that were put off because the one before took too long.
@@ -39,7 +40,7 @@ impl Default for Figures {
             last_bytes: AtomicU64::new(0),
             base_bytes: AtomicU64::new(0),
             pending_bytes: AtomicU64::new(0),
-            synced_offset: AtomicU64::new(0),
+            synced: Mutex::default(),
             syncing: AtomicBool::new(false),
             delayed_syncs: AtomicU64::new(0),
             rewrites: AtomicU64::new(0),
@@ -73,9 +74,10 @@ impl Figures {
         self.older_bytes.load(Relaxed) + self.last_bytes.load(Relaxed)
     }
 
-    /// Offset of the log up to which everything is safe.
-    pub fn synced_offset(&self) -> u64 {
-        self.synced_offset.load(Relaxed)
+    /// Offset of this run of the log up to which everything is safe.
+    pub fn synced_offset(&self, run: u64) -> u64 {
+        let (of_run, offset) = *self.synced.lock();
+        if of_run == run { offset } else { 0 }
     }
 
     /// All of them.

@@ -17,7 +17,7 @@ pub use figures::Figures;
 pub use start::start;
 
 use crate::config::Values;
-use crate::log::Consumer;
+use crate::log::{Consumer, Hold};
 use crate::shared::Shared;
 use parking_lot::Mutex;
 use queue::Queue;
@@ -51,6 +51,8 @@ impl Policy {
 struct Appender {
     queue: Arc<Queue>,
     consumer: Arc<dyn Consumer>,
+    /// Replies wait for it with `always`.
+    hold: Arc<Hold>,
     writer: JoinHandle<()>,
 }
 
@@ -59,6 +61,8 @@ impl Appender {
     fn end(self, shared: &Shared) {
         shared.log.detach(&self.consumer);
         self.queue.close();
+        // Without the writer nothing is released any more.
+        shared.log.switch(&self.hold, false);
         // A panic in it has been logged.
         let _ = self.writer.join();
     }
@@ -98,6 +102,14 @@ impl Aof {
         self.running.lock().is_some()
     }
 
+    /// Offset of this run of the log up to which the files have it safely; none while they are not written. Without a
+    /// base file that fits nothing is safe.
+    pub(crate) fn synced_offset(&self, run: u64) -> Option<u64> {
+        let running = self.running.lock();
+        let running = running.as_ref()?;
+        Some(if running.awaits_base { 0 } else { self.figures.synced_offset(run) })
+    }
+
     /// Bytes that are not in the file yet.
     pub fn waiting_bytes(&self) -> u64 {
         let running = self.running.lock();
@@ -135,7 +147,7 @@ impl Aof {
         if let Some(Running { appender: Some(appender), awaits_base, .. }) = &*self.running.lock() {
             appender.queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
             // Without a base file nothing is safe that is synced.
-            shared.log.set_holds(&appender.consumer, policy == Policy::Always && !awaits_base);
+            shared.log.switch(&appender.hold, policy == Policy::Always && !awaits_base);
             appender.queue.nudge();
         }
     }

@@ -21,7 +21,8 @@ const NOT_DATA: [&[u8]; 2] =
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    /// Offset of the log after them.
+    /// Run of the log they end in, and its offset after them.
+    pub(super) run: u64,
     pub(super) end: u64,
     /// What comes after them belongs to the next file.
     pub(super) then: Option<Arc<Ticket>>,
@@ -72,6 +73,11 @@ impl Consumer for Queue {
     fn begin(&self, frames: &[u8]) {
         self.inner.lock().current.bytes.extend_from_slice(frames);
     }
+
+    fn restarted(&self, run: u64) {
+        let mut inner = self.inner.lock();
+        (inner.current.run, inner.current.end) = (run, 0);
+    }
 }
 
 impl Inner {
@@ -91,7 +97,8 @@ impl Queue {
     /// held.
     pub(super) fn seal(&self, end: u64, ticket: Arc<Ticket>) {
         let mut inner = self.inner.lock();
-        let mut batch = std::mem::take(&mut inner.current);
+        let next = Batch { run: inner.current.run, ..Batch::default() };
+        let mut batch = std::mem::replace(&mut inner.current, next);
         batch.end = end;
         batch.then = Some(ticket);
         inner.sealed.push_back(batch);
@@ -145,7 +152,7 @@ impl Queue {
             return None;
         }
         spare.clear();
-        let next = Batch { bytes: spare, ..Batch::default() };
+        let next = Batch { bytes: spare, run: inner.current.run, ..Batch::default() };
         Some(std::mem::replace(&mut inner.current, next))
     }
 

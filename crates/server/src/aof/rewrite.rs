@@ -98,12 +98,13 @@ fn prepare(
     let file = directory.lock().begin_apart().map_err(|error| os_reason(&error))?;
     let queue = Arc::new(Queue::default());
     queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
-    let writer = Writer::new(shared, &queue, &directory, file, 0).and_then(Writer::spawn);
+    let hold = Arc::new(shared.log.local_hold());
+    let writer = Writer::new(shared, &queue, &directory, &hold, file, 0).and_then(Writer::spawn);
     let writer = writer.map_err(|error| os_reason(&error))?;
     let consumer: Arc<dyn Consumer> = Arc::clone(&queue) as _;
     let plan = Plan::First(Arc::clone(&consumer));
     running.directory = Arc::clone(&directory);
-    running.appender = Some(Appender { queue, consumer, writer });
+    running.appender = Some(Appender { queue, consumer, hold, writer });
     Ok((directory, plan))
 }
 
@@ -132,9 +133,11 @@ pub(super) fn ended(shared: &Shared, first: bool, outcome: Result<(), String>) {
             if let Some(running) = state.as_mut().filter(|_| first) {
                 running.awaits_base = false;
                 if let Some(appender) = &running.appender {
-                    shared.log.set_holds(&appender.consumer, shared.aof.policy() == Policy::Always);
+                    shared.log.switch(&appender.hold, shared.aof.policy() == Policy::Always);
                     appender.queue.nudge();
                 }
+                // What is synced is safe from now on.
+                shared.replication.wake_waiting();
             }
         }
         Err(reason) => {

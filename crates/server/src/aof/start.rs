@@ -44,10 +44,11 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
     let queue = Arc::new(Queue::default());
     queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
     let directory = Arc::new(Mutex::new(directory));
-    let writer = Writer::new(shared, &queue, &directory, file, size)?.spawn()?;
+    let hold = Arc::new(shared.log.local_hold());
+    let writer = Writer::new(shared, &queue, &directory, &hold, file, size)?.spawn()?;
     let consumer: Arc<dyn Consumer> = Arc::clone(&queue) as _;
-    shared.log.attach(Arc::clone(&consumer), Policy::of(&values) == Policy::Always);
-    let appender = Some(Appender { queue, consumer, writer });
+    shared.log.attach(Arc::clone(&consumer), (Policy::of(&values) == Policy::Always).then_some(&*hold));
+    let appender = Some(Appender { queue, consumer, hold, writer });
     *shared.aof.running.lock() = Some(Running { directory, appender, awaits_base: false });
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::aof::Policy;
 use crate::aof::queue::{Batch, Queue};
 use crate::aof::ticket::Ticket;
 use crate::config::os_reason;
+use crate::log::Hold;
 use crate::shared::Shared;
 use parking_lot::Mutex;
 use redoubt_persistence::aof::Directory;
@@ -29,8 +30,8 @@ const SPARE_BYTES: usize = 4 << 20;
 struct Running {
     started: Instant,
     upto: u64,
-    /// Offset of the log there.
-    end: u64,
+    /// Run and offset of the log there.
+    end: (u64, u64),
     outcome: Receiver<io::Result<()>>,
 }
 
@@ -50,8 +51,9 @@ pub(super) struct Writer {
     size: u64,
     /// Bytes of it that are safe.
     synced: u64,
-    /// Offset of the log after what was written last.
-    end: u64,
+    /// Run and offset of the log after what was written last.
+    end: (u64, u64),
+    hold: Arc<Hold>,
     last_sync: Instant,
     running: Option<Running>,
     /// Hands files to the thread that syncs.
@@ -77,6 +79,7 @@ impl Writer {
         shared: &Arc<Shared>,
         queue: &Arc<Queue>,
         directory: &Arc<Mutex<Directory>>,
+        hold: &Arc<Hold>,
         file: Box<dyn File>,
         size: u64,
     ) -> io::Result<Writer> {
@@ -95,7 +98,8 @@ impl Writer {
             size,
             // What an earlier process wrote is not known to be safe.
             synced: 0,
-            end: 0,
+            end: (0, 0),
+            hold: Arc::clone(hold),
             last_sync: Instant::now(),
             running: None,
             syncs,
@@ -185,7 +189,7 @@ impl Writer {
         if always && self.size > self.synced && self.pending.is_none() {
             // `always` begins with what other policies left.
             self.sync()?;
-            self.shared.log.release(self.end);
+            self.hold.release_of(self.end.0, self.end.1);
         }
         let Some(batch) = self.pending.take() else { return Ok(()) };
         let outcome = self.finish(&batch, always);
@@ -194,11 +198,11 @@ impl Writer {
             return outcome;
         }
         self.shared.aof.figures.pending_bytes.store(0, Relaxed);
-        self.end = batch.end;
+        self.end = (batch.run, batch.end);
         // Not by whether replies wait: that may have begun since the policy was looked at.
         if always {
-            self.shared.aof.figures.synced_offset.store(batch.end, Relaxed);
-            self.shared.log.release(batch.end);
+            *self.shared.aof.figures.synced.lock() = self.end;
+            self.hold.release_of(batch.run, batch.end);
             self.shared.replication.wake_waiting();
         }
         if let Some(ticket) = &batch.then {
@@ -258,7 +262,7 @@ impl Writer {
             match running.outcome.try_recv() {
                 Ok(Ok(())) => {
                     self.synced = self.synced.max(running.upto);
-                    figures.synced_offset.store(running.end, Relaxed);
+                    *figures.synced.lock() = running.end;
                     self.shared.replication.wake_waiting();
                     self.running = None;
                     figures.syncing.store(false, Relaxed);
@@ -282,7 +286,7 @@ impl Writer {
             }
         }
         let unsafe_bytes = self.size > self.synced || self.sync_failed.is_some();
-        if !unsafe_bytes && self.shared.aof.figures.synced_offset.swap(self.end, Relaxed) < self.end {
+        if !unsafe_bytes && std::mem::replace(&mut *figures.synced.lock(), self.end) < self.end {
             // What the last file had was synced when this one began; and not all of the log is in a file.
             self.shared.replication.wake_waiting();
         }

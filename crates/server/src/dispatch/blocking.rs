@@ -167,7 +167,7 @@ impl Session {
             return self.shared.kill(&call.client);
         }
         let log = &self.shared.log;
-        let hold = if log.holds_replies() { log.end() } else { 0 };
+        let hold = log.held_if_any(log.end());
         self.delivery.borrow_mut().serve(&call.client, &frames, hold);
     }
 

@@ -15,9 +15,10 @@ impl Session {
         if changed {
             self.commit_changes(ctx);
         }
-        // While the disk refuses, reads go on from memory, and tell of writes that are not safe yet.
-        if self.shared.log.holds_replies() && (changed || !self.shared.refusal.append_fails()) {
-            self.hold_reply(ctx, scope, position);
+        if self.shared.log.holds_replies() {
+            // While the disk refuses, reads go on from memory, and tell of writes that are not safe there yet.
+            let spares_disk = !changed && self.shared.refusal.append_fails();
+            self.hold_reply(ctx, scope, position, spares_disk);
         }
     }
 
@@ -48,16 +49,17 @@ impl Session {
             return;
         }
         let log = &self.shared.log;
-        let hold = if log.holds_replies() { log.end() + u64::from(!txn.effects.is_empty()) } else { 0 };
+        let hold = log.held_if_any(log.end() + u64::from(!txn.effects.is_empty()));
         self.shared.hub.notify(&mut self.delivery.borrow_mut(), &txn.events, hold);
         txn.events.clear();
     }
 
     /// A reply, of a read too, must not leave before the log has released all that it could have seen.
-    fn hold_reply(&self, ctx: &Context<'_>, scope: &mut Scope<'_>, position: usize) {
+    fn hold_reply(&self, ctx: &Context<'_>, scope: &mut Scope<'_>, position: usize, spares_disk: bool) {
         let offset = ctx.txn.log_offset();
-        if offset > self.shared.log.released() {
-            scope.output.hold(position, offset);
+        if !self.shared.log.released().has(offset, spares_disk) {
+            let held = self.shared.log.held(offset);
+            scope.output.hold(position, if spares_disk { held.sparing_disk() } else { held });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Session};
+use crate::log::Held;
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
 use crate::replication::Refill;
@@ -64,6 +65,8 @@ pub(crate) struct Connection {
     closing: bool,
     /// When the connection must end, unless its output falls below the soft limit before.
     soft_until: Option<Instant>,
+    /// What the log was asked to wake this task for last.
+    waits_for: Option<Held>,
 }
 
 /// A parsed request: where its words stand in `spans`.
@@ -98,6 +101,7 @@ impl Connection {
             timer: None,
             closing: false,
             soft_until: None,
+            waits_for: None,
         };
         connection.publish();
         connection
@@ -187,7 +191,7 @@ impl Connection {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let mut wrote = false;
         loop {
-            let released = self.released();
+            let released = self.shared.log.released();
             let written = if self.output.is_split() {
                 let mut parts = [IoSlice::new(&[]); PARTS_MAX];
                 match self.output.parts(released, &mut parts) {
@@ -211,15 +215,18 @@ impl Connection {
                 Poll::Pending => return if wrote { Poll::Ready(Ok(true)) } else { Poll::Pending },
             }
         }
-        if let Some(offset) = self.output.waits_for() {
-            self.shared.log.wake_at(offset, &self.client);
+        if let Some(held) = self.output.waits_for() {
+            if self.shared.log.released().voids(held) {
+                tracing::debug!("closing {}: what it waits for will not be", self.client.addr);
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            if self.waits_for != Some(held) {
+                self.waits_for = Some(held);
+                self.shared.log.wake_at(held, &self.client);
+            }
         }
         self.soft_until = None;
         Poll::Ready(Ok(wrote))
-    }
-
-    fn released(&self) -> u64 {
-        if self.shared.log.holds_replies() { self.shared.log.released() } else { u64::MAX }
     }
 
     /// Runs what has been read, then writes once. False when the connection must end at once.

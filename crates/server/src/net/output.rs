@@ -2,6 +2,7 @@
 //!
 //! Large messages that many connections receive are not copied: they stand in front of the buffer, shared.
 
+use crate::log::{Held, Released};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -35,8 +36,8 @@ pub(crate) struct Output {
     next: u64,
     /// Bytes of `front`.
     front_bytes: usize,
-    /// Places from which on bytes wait for a log offset; both rise.
-    holds: VecDeque<(u64, u64)>,
+    /// Places from which on bytes wait for the log.
+    holds: VecDeque<(u64, Held)>,
 }
 
 impl Output {
@@ -50,12 +51,11 @@ impl Output {
         self.front_bytes + self.buffer.capacity()
     }
 
-    /// What is written from `position` of `buffer` on waits until the log has released `offset`.
-    pub(crate) fn hold(&mut self, position: usize, offset: u64) {
+    /// What is written from `position` of `buffer` on waits until the log has released this.
+    pub(crate) fn hold(&mut self, position: usize, held: Held) {
         let place = self.next + (self.front_bytes + position - self.sent) as u64;
-        match self.holds.back() {
-            Some((_, last)) if *last >= offset => {}
-            _ => self.holds.push_back((place, offset)),
+        if !self.holds.back().is_some_and(|(_, last)| last.covers(held)) {
+            self.holds.push_back((place, held));
         }
     }
 
@@ -104,7 +104,7 @@ impl Output {
     }
 
     /// Bytes that may be sent now.
-    pub(crate) fn sendable(&mut self, released: u64) -> &[u8] {
+    pub(crate) fn sendable(&mut self, released: Released) -> &[u8] {
         let free = self.free(released);
         let first: &[u8] = match self.front.front() {
             Some(bytes) => bytes,
@@ -114,7 +114,7 @@ impl Output {
     }
 
     /// Fills `parts` with what may be sent now, in order; returns how many it filled.
-    pub(crate) fn parts<'p>(&'p mut self, released: u64, parts: &mut [IoSlice<'p>]) -> usize {
+    pub(crate) fn parts<'p>(&'p mut self, released: Released, parts: &mut [IoSlice<'p>]) -> usize {
         let mut free = self.free(released);
         let all = self.front.iter().map(|bytes| &**bytes).chain([&self.buffer[self.sent..]]);
         let mut filled = 0;
@@ -131,8 +131,8 @@ impl Output {
     }
 
     /// How many of the next bytes the log does not hold back.
-    fn free(&mut self, released: u64) -> usize {
-        while self.holds.front().is_some_and(|(_, offset)| *offset <= released) {
+    fn free(&mut self, released: Released) -> usize {
+        while self.holds.front().is_some_and(|(_, held)| released.frees(*held)) {
             self.holds.pop_front();
         }
         self.holds.front().map_or(usize::MAX, |(place, _)| {
@@ -140,9 +140,10 @@ impl Output {
         })
     }
 
-    /// The log offset that the first held byte waits for.
-    pub(crate) fn waits_for(&self) -> Option<u64> {
-        self.holds.front().map(|(_, offset)| *offset)
+    /// What the first held byte waits for.
+    #[inline]
+    pub(crate) fn waits_for(&self) -> Option<Held> {
+        self.holds.front().map(|(_, held)| *held)
     }
 
     /// Notes that `n` more bytes went out.
@@ -185,6 +186,14 @@ mod tests {
         std::str::from_utf8(bytes).expect("tests write text")
     }
 
+    fn held(offset: u64) -> Held {
+        Held::sample(offset)
+    }
+
+    fn released(offset: u64) -> Released {
+        Released::sample(offset)
+    }
+
     #[test]
     fn a_large_buffer_is_kept_while_it_is_filled() {
         let mut buffer = vec![0; 300 * 1024];
@@ -205,21 +214,21 @@ mod tests {
     fn held_replies_leave_in_order_when_the_log_gets_there() {
         let mut output = Output::default();
         output.buffer.extend_from_slice(b"free|");
-        output.hold(5, 10);
+        output.hold(5, held(10));
         output.buffer.extend_from_slice(b"ten|");
-        output.hold(9, 10);
+        output.hold(9, held(10));
         output.buffer.extend_from_slice(b"also ten|");
-        output.hold(18, 30);
+        output.hold(18, held(30));
         output.buffer.extend_from_slice(b"thirty");
-        assert_eq!(text(output.sendable(9)), "free|");
+        assert_eq!(text(output.sendable(released(9))), "free|");
         output.advance(5);
-        assert_eq!(text(output.sendable(9)), "");
-        assert_eq!(output.waits_for(), Some(10));
-        assert_eq!(text(output.sendable(10)), "ten|also ten|");
+        assert_eq!(text(output.sendable(released(9))), "");
+        assert_eq!(output.waits_for(), Some(held(10)));
+        assert_eq!(text(output.sendable(released(10))), "ten|also ten|");
         output.advance(4);
-        assert_eq!(text(output.sendable(29)), "also ten|");
+        assert_eq!(text(output.sendable(released(29))), "also ten|");
         output.advance(9);
-        assert_eq!(text(output.sendable(30)), "thirty");
+        assert_eq!(text(output.sendable(released(30))), "thirty");
         output.advance(6);
         assert_eq!(output.pending(), 0);
         assert_eq!(output.waits_for(), None);
@@ -230,23 +239,23 @@ mod tests {
         let mut output = Output::default();
         output.buffer.extend_from_slice(b"first|");
         output.advance(2);
-        output.hold(6, 10);
+        output.hold(6, held(10));
         output.append_shared(Bytes::from_static(b"shared|"));
         output.buffer.extend_from_slice(b"tail");
-        output.hold(4, 20);
+        output.hold(4, held(20));
         output.buffer.extend_from_slice(b"|end");
         assert_eq!(output.pending(), 19);
-        assert_eq!(text(output.sendable(0)), "rst|");
+        assert_eq!(text(output.sendable(released(0))), "rst|");
         output.advance(4);
-        assert_eq!(text(output.sendable(9)), "");
-        assert_eq!(text(output.sendable(10)), "shared|");
+        assert_eq!(text(output.sendable(released(9))), "");
+        assert_eq!(text(output.sendable(released(10))), "shared|");
         output.advance(3);
-        assert_eq!(text(output.sendable(10)), "red|");
+        assert_eq!(text(output.sendable(released(10))), "red|");
         output.advance(4);
-        assert_eq!(text(output.sendable(10)), "tail");
+        assert_eq!(text(output.sendable(released(10))), "tail");
         output.advance(4);
-        assert_eq!(text(output.sendable(19)), "");
-        assert_eq!(text(output.sendable(20)), "|end");
+        assert_eq!(text(output.sendable(released(19))), "");
+        assert_eq!(text(output.sendable(released(20))), "|end");
         output.advance(4);
         assert_eq!(output.pending(), 0);
     }
@@ -258,10 +267,10 @@ mod tests {
         output.append_shared(Bytes::from_static(b"bb"));
         output.append_shared(Bytes::from_static(b"ccc"));
         output.buffer.extend_from_slice(b"dddd");
-        output.hold(1, 10);
-        let sent = |output: &mut Output, released: u64, most: usize| {
+        output.hold(1, held(10));
+        let sent = |output: &mut Output, offset: u64, most: usize| {
             let mut parts = [IoSlice::new(&[]); 8];
-            let filled = output.parts(released, &mut parts[..most]);
+            let filled = output.parts(released(offset), &mut parts[..most]);
             parts[..filled].iter().map(|part| text(part).to_owned()).collect::<Vec<_>>()
         };
         assert!(output.is_split());
@@ -272,7 +281,7 @@ mod tests {
         assert_eq!(sent(&mut output, 10, 8), ["c", "dddd"]);
         output.advance(3);
         assert!(!output.is_split());
-        assert_eq!(text(output.sendable(10)), "dd");
+        assert_eq!(text(output.sendable(released(10))), "dd");
         output.advance(2);
         assert_eq!(output.pending(), 0);
     }

@@ -2,6 +2,7 @@
 
 use crate::client::flag;
 use crate::dispatch::{Scope, Session};
+use crate::log::Held;
 use crate::pubsub::{Kind, Subscriptions};
 use redoubt_commands::spec::PubsubOp;
 use redoubt_commands::{Args, CommandError, Context, introspect};
@@ -24,14 +25,15 @@ impl Session {
             PubsubOp::Punsubscribe => self.unsubscribe(Kind::Pattern, "punsubscribe", args, scope),
             PubsubOp::Sunsubscribe => self.unsubscribe(Kind::Shard, "sunsubscribe", args, scope),
             PubsubOp::Publish => {
-                let hub = &self.shared.hub;
-                let count = hub.publish(&mut self.delivery.borrow_mut(), args.get(1), args.get(2));
+                let (hub, hold) = (&self.shared.hub, self.hold_of_message(ctx));
+                let count = hub.publish(&mut self.delivery.borrow_mut(), args.get(1), args.get(2), hold);
                 self.tell_replicas(ctx, args);
                 self.reply(scope).int(count as i64);
             }
             PubsubOp::Spublish => {
-                let hub = &self.shared.hub;
-                let count = hub.publish_shard(&mut self.delivery.borrow_mut(), args.get(1), args.get(2));
+                let (hub, hold) = (&self.shared.hub, self.hold_of_message(ctx));
+                let count =
+                    hub.publish_shard(&mut self.delivery.borrow_mut(), args.get(1), args.get(2), hold);
                 self.tell_replicas(ctx, args);
                 self.reply(scope).int(count as i64);
             }
@@ -51,6 +53,17 @@ impl Session {
     }
 
     /// Replicas have subscribers too. In a transaction the message is told with its other effects.
+    /// What a message waits for: its sender knows of what it has written itself, and of a transaction that has not been
+    /// appended yet; of anything else it has been told.
+    fn hold_of_message(&self, ctx: &Context<'_>) -> Held {
+        let log = &self.shared.log;
+        if !log.holds_replies() || self.applies.is_some() {
+            return Held::default();
+        }
+        let end = log.end();
+        log.held(if ctx.txn.effects.is_empty() { self.written.get().min(end) } else { end + 1 })
+    }
+
     fn tell_replicas(&mut self, ctx: &mut Context<'_>, args: &Args<'_>) {
         if self.shared.replication.is_active() {
             ctx.txn.effect(args.words());

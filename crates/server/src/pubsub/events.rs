@@ -1,6 +1,7 @@
 //! Keyspace notifications. <https://redis.io/docs/latest/develop/use/keyspace-notifications/>
 
 use super::{Delivery, Hub};
+use crate::log::Held;
 use redoubt_store::{Class, Event};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,8 +26,8 @@ pub(super) fn classes(setting: &str) -> u32 {
 }
 
 impl Hub {
-    /// Delivers the events of one commit. `hold`: log offset that must be released before anybody may see them.
-    pub(crate) fn notify(&self, delivery: &mut Delivery, events: &[Event], hold: u64) {
+    /// Delivers the events of one commit. `hold`: what must be released before anybody may see them.
+    pub(crate) fn notify(&self, delivery: &mut Delivery, events: &[Event], hold: Held) {
         if self.client_count() == 0 {
             return;
         }
@@ -37,11 +38,11 @@ impl Hub {
             let db = db.format(event.db).as_bytes();
             if keyspace {
                 name(&mut channel, b"__keyspace@", db, &event.key);
-                self.publish_held(delivery, &channel, event.name.as_bytes(), hold);
+                self.publish(delivery, &channel, event.name.as_bytes(), hold);
             }
             if keyevent {
                 name(&mut channel, b"__keyevent@", db, event.name.as_bytes());
-                self.publish_held(delivery, &channel, &event.key, hold);
+                self.publish(delivery, &channel, &event.key, hold);
             }
         }
         delivery.name = channel;

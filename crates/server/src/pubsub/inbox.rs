@@ -1,6 +1,7 @@
 //! What other connections have for one: pushed messages, lines of MONITOR and the reply of a parked call, in the order
 //! they came, until the connection's own task takes them all at once.
 
+use crate::log::Held;
 use crate::net::output::Output;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -77,8 +78,8 @@ struct Inner {
     shared_bytes: usize,
     /// The receiver speaks RESP3.
     resp3: bool,
-    /// Log offset that must be released before any of it may leave.
-    hold: u64,
+    /// What must be released before any of it may leave.
+    hold: Held,
     /// The reply of the parked call is among it.
     served: bool,
     /// More came than the output limit allows: the connection must go.
@@ -105,9 +106,9 @@ pub struct Taken {
 impl Inbox {
     /// Adds a message. True if the caller must wake the connection's task, once it has nothing more for it.
     /// `unsent` bytes wait in the connection's output already; beyond `limit` bytes (0: none) in all, everything is
-    /// thrown away and the connection will be closed. `hold`: log offset it must wait for, 0 for none.
+    /// thrown away and the connection will be closed. `hold`: what it must wait for.
     #[inline]
-    pub fn push(&self, message: &mut Message, unsent: usize, limit: usize, hold: u64) -> bool {
+    pub fn push(&self, message: &mut Message, unsent: usize, limit: usize, hold: Held) -> bool {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         if inner.overflown {
@@ -122,16 +123,16 @@ impl Inbox {
             inner.shared.push((inner.frames.len(), message.shared(inner.resp3)));
             inner.shared_bytes += size;
         }
-        inner.hold = inner.hold.max(hold);
+        inner.hold = inner.hold.and(hold);
         !self.filled.swap(true, Release)
     }
 
     /// Adds the reply of the parked call. Otherwise as `push`.
-    pub fn serve(&self, frames: &[u8], hold: u64) -> bool {
+    pub fn serve(&self, frames: &[u8], hold: Held) -> bool {
         let mut inner = self.inner.lock();
         inner.frames.extend_from_slice(frames);
         inner.served = true;
-        inner.hold = inner.hold.max(hold);
+        inner.hold = inner.hold.and(hold);
         !self.filled.swap(true, Release)
     }
 
@@ -178,9 +179,8 @@ impl Inbox {
     }
 
     fn drain_inner(inner: &mut Inner, output: &mut Output, mut shared: impl FnMut(&mut Output, Bytes)) {
-        if inner.hold != 0 {
-            output.hold(output.buffer.len(), inner.hold);
-            inner.hold = 0;
+        if !inner.hold.is_nothing() {
+            output.hold(output.buffer.len(), std::mem::take(&mut inner.hold));
         }
         if inner.shared.is_empty() {
             output.append(&mut inner.frames);
@@ -212,7 +212,7 @@ mod tests {
     fn sent(output: &mut Output) -> String {
         let mut all = Vec::new();
         loop {
-            let part = output.sendable(u64::MAX).to_vec();
+            let part = output.sendable(crate::log::Released::sample(u64::MAX)).to_vec();
             if part.is_empty() {
                 return String::from_utf8(all).expect("tests write text");
             }
@@ -224,21 +224,21 @@ mod tests {
     #[test]
     fn only_the_first_asks_for_a_wake_up() {
         let (inbox, mut output) = (Inbox::default(), Output::default());
-        assert!(inbox.push(&mut message("*1\r\n"), 0, 0, 0));
-        assert!(!inbox.push(&mut message("*2\r\n"), 0, 0, 0));
-        assert!(!inbox.serve(b":1\r\n", 0));
+        assert!(inbox.push(&mut message("*1\r\n"), 0, 0, Held::default()));
+        assert!(!inbox.push(&mut message("*2\r\n"), 0, 0, Held::default()));
+        assert!(!inbox.serve(b":1\r\n", Held::default()));
         assert_eq!(inbox.take(&mut output), Taken { served: true, overflown: false });
         assert_eq!(sent(&mut output), "*1\r\n*2\r\n:1\r\n");
-        assert!(inbox.push(&mut message("*3\r\n"), 0, 0, 0));
+        assert!(inbox.push(&mut message("*3\r\n"), 0, 0, Held::default()));
     }
 
     #[test]
     fn arrays_become_pushes_and_lines_stay_lines() {
         let (inbox, mut output) = (Inbox::default(), Output::default());
-        inbox.push(&mut message("*1\r\n"), 0, 0, 0);
+        inbox.push(&mut message("*1\r\n"), 0, 0, Held::default());
         inbox.switch(&mut output, true);
-        inbox.push(&mut message("*2\r\n"), 0, 0, 0);
-        inbox.push(&mut message("+line\r\n"), 0, 0, 0);
+        inbox.push(&mut message("*2\r\n"), 0, 0, Held::default());
+        inbox.push(&mut message("+line\r\n"), 0, 0, Held::default());
         inbox.take(&mut output);
         assert_eq!(sent(&mut output), "*1\r\n>2\r\n+line\r\n");
     }
@@ -250,10 +250,10 @@ mod tests {
             let (inbox, mut output) = (Inbox::default(), Output::default());
             output.buffer.extend_from_slice(b"before|");
             let mut big = message(&large);
-            inbox.push(&mut message("a|"), 0, 0, 0);
-            inbox.push(&mut big, 0, 0, 0);
-            inbox.push(&mut message("b|"), 0, 0, 0);
-            inbox.push(&mut big, 0, 0, 0);
+            inbox.push(&mut message("a|"), 0, 0, Held::default());
+            inbox.push(&mut big, 0, 0, Held::default());
+            inbox.push(&mut message("b|"), 0, 0, Held::default());
+            inbox.push(&mut big, 0, 0, Held::default());
             assert_eq!(inbox.waiting_bytes(), 2 * large.len() + 4);
             if in_batch {
                 inbox.copy(&mut output)
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn beyond_the_limit_everything_goes() {
         let (inbox, mut output) = (Inbox::default(), Output::default());
-        assert!(inbox.push(&mut message("12345"), 0, 10, 0));
-        assert!(!inbox.push(&mut message("1234"), 1, 10, 0));
-        assert!(!inbox.push(&mut message("1"), 1, 10, 0));
+        assert!(inbox.push(&mut message("12345"), 0, 10, Held::default()));
+        assert!(!inbox.push(&mut message("1234"), 1, 10, Held::default()));
+        assert!(!inbox.push(&mut message("1"), 1, 10, Held::default()));
         assert_eq!(inbox.waiting_bytes(), 0);
         assert!(inbox.take(&mut output).overflown);
         assert_eq!(output.pending(), 0);
@@ -282,9 +282,9 @@ mod tests {
     fn what_waits_for_the_log_is_held() {
         let (inbox, mut output) = (Inbox::default(), Output::default());
         output.buffer.extend_from_slice(b"free|");
-        inbox.push(&mut message("held"), 0, 0, 7);
+        inbox.push(&mut message("held"), 0, 0, Held::sample(7));
         inbox.take(&mut output);
-        assert_eq!(output.sendable(6), b"free|");
-        assert_eq!(output.sendable(7), b"free|held");
+        assert_eq!(output.sendable(crate::log::Released::sample(6)), b"free|");
+        assert_eq!(output.sendable(crate::log::Released::sample(7)), b"free|held");
     }
 }

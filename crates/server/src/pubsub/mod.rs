@@ -13,6 +13,7 @@ pub(crate) use subscriptions::Subscriptions;
 
 use crate::client::{Client, flag};
 use crate::config::Values;
+use crate::log::Held;
 use bytes::Bytes;
 use dashmap::DashMap;
 use inbox::Message;
@@ -76,13 +77,13 @@ impl Delivery {
     }
 
     /// Hands the reply of a parked call to its client.
-    pub(crate) fn serve(&mut self, client: &Arc<Client>, frames: &[u8], hold: u64) {
+    pub(crate) fn serve(&mut self, client: &Arc<Client>, frames: &[u8], hold: Held) {
         if client.inbox.serve(frames, hold) {
             self.wakes.push(Arc::clone(client));
         }
     }
 
-    fn give(&mut self, client: &Arc<Client>, limit: usize, hold: u64) {
+    fn give(&mut self, client: &Arc<Client>, limit: usize, hold: Held) {
         let unsent = client.output_bytes.load(Relaxed);
         if client.inbox.push(&mut self.message, unsent, limit, hold) {
             self.wakes.push(Arc::clone(client));
@@ -161,12 +162,14 @@ impl Hub {
     }
 
     /// Sends a message to the subscribers of a channel and of the patterns it fits; returns how many times it was
-    /// delivered.
-    pub(crate) fn publish(&self, delivery: &mut Delivery, channel: &[u8], message: &[u8]) -> usize {
-        self.publish_held(delivery, channel, message, 0)
-    }
-
-    fn publish_held(&self, delivery: &mut Delivery, channel: &[u8], message: &[u8], hold: u64) -> usize {
+    /// delivered. `hold`: what must be released before anybody may see it.
+    pub(crate) fn publish(
+        &self,
+        delivery: &mut Delivery,
+        channel: &[u8],
+        message: &[u8],
+        hold: Held,
+    ) -> usize {
         let limit = self.subscriber_bytes_max.load(Relaxed);
         let mut count = send(&self.channels, delivery, [b"message", channel, message], limit, hold);
         if self.pattern_count.load(Relaxed) != 0 {
@@ -184,9 +187,15 @@ impl Hub {
     }
 
     /// SPUBLISH.
-    pub(crate) fn publish_shard(&self, delivery: &mut Delivery, channel: &[u8], message: &[u8]) -> usize {
+    pub(crate) fn publish_shard(
+        &self,
+        delivery: &mut Delivery,
+        channel: &[u8],
+        message: &[u8],
+        hold: Held,
+    ) -> usize {
         let limit = self.subscriber_bytes_max.load(Relaxed);
-        send(&self.shards, delivery, [b"smessage", channel, message], limit, 0)
+        send(&self.shards, delivery, [b"smessage", channel, message], limit, hold)
     }
 
     /// Channels with subscribers that fit the pattern (all without one), sorted.
@@ -224,7 +233,7 @@ impl Hub {
 }
 
 /// Gives a message of three words to the subscribers of its channel, the second word.
-fn send(channels: &Channels, delivery: &mut Delivery, words: [&[u8]; 3], limit: usize, hold: u64) -> usize {
+fn send(channels: &Channels, delivery: &mut Delivery, words: [&[u8]; 3], limit: usize, hold: Held) -> usize {
     let Some(subscribers) = channels.get(words[1]) else { return 0 };
     delivery.message.encode(|frame| write_frame(frame, &words));
     subscribers.list.iter().for_each(|(_, client)| delivery.give(client, limit, hold));
@@ -327,9 +336,9 @@ mod tests {
                             model.iter().filter(|(id, kind, other)| *id == client && fits(*kind, other)).count()
                         };
                         let count = if shard {
-                            hub.publish_shard(&mut delivery, name.as_bytes(), b"x")
+                            hub.publish_shard(&mut delivery, name.as_bytes(), b"x", Held::default())
                         } else {
-                            hub.publish(&mut delivery, name.as_bytes(), b"x")
+                            hub.publish(&mut delivery, name.as_bytes(), b"x", Held::default())
                         };
                         prop_assert_eq!(count, (0..4).map(expected).sum::<usize>());
                         let woken: BTreeSet<u64> = delivery.wakes.iter().map(|client| client.id).collect();

@@ -2,6 +2,7 @@
 
 use super::{Delivery, Hub};
 use crate::client::{Client, flag};
+use crate::log::Held;
 use crate::slowlog::without_secrets;
 use redoubt_commands::spec::Flags;
 use redoubt_commands::table::Command;
@@ -50,7 +51,7 @@ impl Hub {
         let words = without_secrets(command.full_name, words);
         delivery.message.encode(|line| write_line(line, client, db, &words));
         let limit = self.monitor_bytes_max.load(Relaxed);
-        self.monitors.0.read().iter().for_each(|monitor| delivery.give(monitor, limit, 0));
+        self.monitors.0.read().iter().for_each(|monitor| delivery.give(monitor, limit, Held::default()));
     }
 }
 

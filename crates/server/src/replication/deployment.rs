@@ -161,6 +161,8 @@ impl Replication {
         let _change = self.change.lock();
         let db = self.end_link();
         *self.deployment.role.lock() = Role::Follows(membership);
+        // Nothing that this server wrote as primary is confirmed any more.
+        shared.log.void();
         self.drop_feeds(shared);
         let db = db.unwrap_or_else(|| self.restored_db.swap(0, Relaxed));
         self.start_link(shared, host, port, db)
@@ -172,6 +174,7 @@ impl Replication {
         let _change = self.change.lock();
         self.keep_db(self.end_link());
         *self.deployment.role.lock() = Role::Rests;
+        shared.log.void();
         self.drop_feeds(shared);
     }
 

@@ -158,7 +158,7 @@ impl Replication {
             history.restart(new_id());
         }
         let consumer: Arc<dyn Consumer> = Arc::clone(&self.backlog) as _;
-        let start = shared.log.attach(consumer, false);
+        let start = shared.log.attach(consumer, None);
         self.backlog.open(start, values.replication.repl_backlog_size);
         self.active.store(true, Release);
     }

@@ -13,6 +13,8 @@ pub struct Origin {
     id: Option<ReplId>,
     offset: Option<u64>,
     db: usize,
+    /// Of the last record; 0: it was written in none.
+    epoch: u64,
 }
 
 impl Origin {
@@ -22,6 +24,7 @@ impl Origin {
         match name {
             b"repl-id" => self.id = ReplId::parse(value),
             b"repl-offset" => self.offset = number(),
+            b"redoubt-epoch" => self.epoch = number().unwrap_or(0),
             b"repl-stream-db" => self.db = number().map_or(0, |db| db as usize),
             _ => {}
         }
@@ -34,11 +37,17 @@ impl Replication {
         // A primary says the database again after a snapshot; a replica's stream is as it is.
         let db = shared.log.place().1.filter(|_| self.follows()).unwrap_or(0);
         let id = *self.history.lock().id();
-        vec![
+        let mut aux = vec![
             ("repl-stream-db".into(), db.to_string()),
             ("repl-id".into(), id.to_string()),
             ("repl-offset".into(), offset.to_string()),
-        ]
+        ];
+        // The record may have come after the cut.
+        let epoch = shared.log.epoch_at(offset);
+        if epoch != 0 {
+            aux.push(("redoubt-epoch".into(), epoch.to_string()));
+        }
+        aux
     }
 
     /// The same for a file, where somebody may go on from it: without a backlog nobody can.
@@ -50,7 +59,7 @@ impl Replication {
     /// replicas of a primary may, if they have not got further.
     pub(crate) fn restore(&self, shared: &Shared, origin: &Origin, will_follow: bool) {
         let Some((id, offset)) = origin.id.zip(origin.offset) else { return };
-        shared.log.restart(offset);
+        shared.log.restart(offset, origin.epoch);
         self.open_backlog(shared, &shared.values());
         self.backlog.restart(offset);
         let mut history = self.history.lock();

@@ -112,7 +112,7 @@ fn check(conversation: &Conversation, wrote: &mut BTreeSet<usize>) -> Result<(),
     let settings = config.command_settings();
     let server = Server::builder().config(config).start().map_err(|error| error.to_string())?;
     let recorder = Arc::new(Recorder::default());
-    server.shared().log.attach(Arc::clone(&recorder) as _, false);
+    server.shared().log.attach(Arc::clone(&recorder) as _, None);
     let mut talk = Talk { server, clients: BTreeMap::new(), current: "main".into() };
     for step in &conversation.steps {
         let before = talk.server.shared().log.end();

@@ -38,11 +38,12 @@ pub(super) fn take_over(
     replication.distrust();
     replication.set_gate(gate::LOADING, true);
     let (id, offset) = place.unwrap_or_else(|| (new_id(), 0));
-    empty(shared, offset);
+    empty(shared, offset, 0);
     let loaded = receive(shared, state, wire, payload);
     match &loaded {
-        Ok(db) => {
+        Ok(Received { db, epoch }) => {
             state.db.store(*db, Relaxed);
+            shared.log.set_epoch(offset, *epoch);
             replication.history.lock().restart(id);
             replication.open_backlog(shared, &shared.values());
             shared.log.set_db(*db);
@@ -53,7 +54,7 @@ pub(super) fn take_over(
             tracing::info!("MASTER <-> REPLICA sync: Finished with success");
         }
         // What has come is a part of the primary's data, which is worse than none.
-        Err(_) => empty(shared, offset),
+        Err(_) => empty(shared, 0, 0),
     }
     replication.set_gate(gate::LOADING, false);
     loaded.map(drop)
@@ -81,42 +82,67 @@ fn await_header(state: &State, wire: &mut Wire) -> Result<Payload, SessionError>
     }
 }
 
-/// Removes all data; the log goes on at `offset`.
-fn empty(shared: &Shared, offset: u64) {
+/// Removes all data; the log goes on at `offset`, with what is written in `epoch`.
+fn empty(shared: &Shared, offset: u64, epoch: u64) {
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.acquire(shared.keyspace.all_partitions());
     for db in 0..shared.keyspace.databases() {
         txn.flush(db);
     }
-    shared.log.restart(offset);
+    // Whoever reads what comes has seen all of the stream up to there.
+    txn.set_log_offset(offset);
+    shared.log.restart(offset, epoch);
     shared.replication.backlog.restart(offset);
     crate::dispatch::blocking::post_rechecks(&mut txn);
     txn.release();
     txn.garbage.drain(..).for_each(|garbage| shared.free_lazily(garbage));
 }
 
-/// Loads the snapshot; returns the database that the stream after it is at.
-fn receive(shared: &Shared, state: &State, wire: &mut Wire, payload: Payload) -> Result<usize, SessionError> {
+/// What a snapshot says of the stream it was taken from.
+#[derive(Default)]
+struct Received {
+    /// The database it was at.
+    db: usize,
+    /// The epoch of its last record.
+    epoch: u64,
+}
+
+/// Loads the snapshot.
+fn receive(
+    shared: &Shared,
+    state: &State,
+    wire: &mut Wire,
+    payload: Payload,
+) -> Result<Received, SessionError> {
     let values = shared.values();
     let mut incoming = Incoming { state, wire, payload, free: 0, ended: false, signed: Instant::now() };
     let mut reader = Reader::new(&mut incoming, values.commands.encoding)?;
     let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.clock.lfu = values.commands.lfu;
-    let (mut stream_db, mut functions) = (0, Vec::new());
+    let (mut received, mut functions) = (Received::default(), Vec::new());
     for record in &mut reader {
         match record? {
             Record::Key(record) => insert(shared, &mut txn, *record)?,
-            Record::Aux(name, value) if name == b"repl-stream-db" => {
-                stream_db = String::from_utf8_lossy(&value).parse().unwrap_or(0);
-            }
+            Record::Aux(name, value) => received.note(&name, &value),
             Record::Function(library) => functions.push(library),
-            Record::Aux(..) | Record::Select(_) | Record::Resize { .. } | Record::End => {}
+            Record::Select(_) | Record::Resize { .. } | Record::End => {}
         }
     }
     drop(reader);
     incoming.finish()?;
     shared.loading.keep_functions(functions);
-    Ok(stream_db)
+    Ok(received)
+}
+
+impl Received {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let number = || -> u64 { String::from_utf8_lossy(value).parse().unwrap_or(0) };
+        match name {
+            b"repl-stream-db" => self.db = number() as usize,
+            b"redoubt-epoch" => self.epoch = number(),
+            _ => {}
+        }
+    }
 }
 
 fn insert(shared: &Shared, txn: &mut Txn<'_>, record: KeyRecord) -> Result<(), SessionError> {
