@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{all, file, limits};
-use redoubt_persistence::rdb::{Options, Reader, Record};
+use common::{files, limits};
+use redoubt_persistence::rdb::{Reader, Record};
 use redoubt_persistence::{Error, ErrorKind};
 use tikv_jemalloc_ctl::thread::allocatedp;
 
@@ -26,14 +26,6 @@ fn read(file: &[u8], verify: bool) -> Result<(), Error> {
         assert!(error.offset <= file.len() as u64, "{error}");
     }
     result
-}
-
-/// Files of every type; smaller ones, so that damage is spread over all of it.
-fn files() -> Vec<Vec<u8>> {
-    let options = |version, compress| Options { version, compress, checksum: true };
-    let mut small = all();
-    small.retain(|(key, _)| !matches!(*key, "raw" | "zip" | "wide" | "longlist"));
-    vec![file(&small, options(12, true)), file(&small, options(10, false)), file(&all(), options(11, true))]
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{all, file, limits};
-use redoubt_persistence::rdb::{Block, KeyRecord, Options, Part, RawKey, RawValue, Reader, Record, dump};
+use common::{files, limits};
+use redoubt_persistence::rdb::{Block, KeyRecord, Part, RawKey, RawValue, Reader, Record, dump};
 use redoubt_persistence::{Error, ErrorKind};
 use redoubt_store::{Expiry, Keyspace, Txn, Value};
 use std::io::Read;
@@ -56,8 +56,12 @@ fn by_record(file: &[u8]) -> Vec<String> {
     lines
 }
 
-fn decode(keys: &mut Vec<RawKey>, block: &Block, lines: &mut Vec<String>) -> Result<(), Error> {
-    for raw in keys.drain(..) {
+/// Keys with the names they had when they were found.
+type Found = Vec<(RawKey, Vec<u8>)>;
+
+fn decode(keys: &mut Found, block: &Block, lines: &mut Vec<String>) -> Result<(), Error> {
+    for (raw, name) in keys.drain(..) {
+        assert_eq!(raw.name(block).escape_ascii().to_string(), name.escape_ascii().to_string());
         let value = match raw.value(block, &limits()) {
             Ok(RawValue::Text(bytes)) => text(bytes),
             Ok(RawValue::Value(value)) => value,
@@ -66,7 +70,7 @@ fn decode(keys: &mut Vec<RawKey>, block: &Block, lines: &mut Vec<String>) -> Res
         };
         lines.push(key_line(KeyRecord {
             db: raw.db,
-            key: raw.name(block).to_vec(),
+            key: name,
             value,
             expire_ms: raw.expire_ms,
             idle_s: raw.idle_s,
@@ -79,7 +83,7 @@ fn decode(keys: &mut Vec<RawKey>, block: &Block, lines: &mut Vec<String>) -> Res
 fn by_part(file: &[u8], step: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let outcome = Reader::new(Trickle(file, step), limits()).and_then(|mut reader| {
-        let mut keys = Vec::new();
+        let mut keys = Found::new();
         while let Some(part) = reader.next_part() {
             match part? {
                 Part::Record(record) => {
@@ -87,9 +91,8 @@ fn by_part(file: &[u8], step: usize) -> Vec<String> {
                     lines.push(line(record));
                 }
                 Part::Key(raw) => {
-                    keys.push(raw.clone());
-                    // A damaged name may be empty.
-                    let _ = reader.name_of(&raw);
+                    let name = reader.name_of(&raw).to_vec();
+                    keys.push((raw, name));
                 }
                 Part::Block(block) => decode(&mut keys, &block, &mut lines)?,
             }
@@ -98,13 +101,6 @@ fn by_part(file: &[u8], step: usize) -> Vec<String> {
     });
     lines.extend(outcome.err().map(|error| error.to_string()));
     lines
-}
-
-fn files() -> Vec<Vec<u8>> {
-    let options = |version, compress| Options { version, compress, checksum: true };
-    let mut small = all();
-    small.retain(|(key, _)| !matches!(*key, "raw" | "zip" | "wide" | "longlist"));
-    vec![file(&small, options(12, true)), file(&small, options(10, false)), file(&all(), options(11, true))]
 }
 
 #[test]

@@ -213,6 +213,14 @@ pub(crate) fn info(at: usize) -> KeyInfo {
     }
 }
 
+/// Files of every type; smaller ones, so that damage is spread over all of it.
+pub(crate) fn files() -> Vec<Vec<u8>> {
+    let options = |version, compress| Options { version, compress, checksum: true };
+    let mut small = all();
+    small.retain(|(key, _)| !matches!(*key, "raw" | "zip" | "wide" | "longlist"));
+    vec![file(&small, options(12, true)), file(&small, options(10, false)), file(&all(), options(11, true))]
+}
+
 /// The keys of a file.
 pub(crate) fn keys(file: &[u8]) -> Vec<KeyRecord> {
     let reader = Reader::new(file, limits()).expect("begins");
