@@ -47,6 +47,15 @@ fn load(directory: &mut Directory) -> Vec<u64> {
     numbers
 }
 
+/// Files of the folder that the manifest does not name.
+fn strangers(directory: &Directory) -> Vec<String> {
+    let manifest = directory.manifest();
+    let mut names = directory.folder().and_then(|folder| folder.names()).expect("a folder");
+    let named = |name: &String| manifest.files().chain(&manifest.history).any(|entry| entry.name == *name);
+    names.retain(|name| !named(name) && *name != directory.manifest_name());
+    names
+}
+
 /// A server's work, in one thread: appends numbers, syncs, rewrites. Fails when the disk does.
 struct Writer {
     directory: Directory,
@@ -191,6 +200,39 @@ fn a_killed_process_loses_nothing_that_was_written() {
         // The write that was cut short was not counted as done, its command may be torn.
         assert!(found + 1 >= written, "{found} of {written}");
     }
+}
+
+/// What a crash between the beginning of a file and the manifest that names it has left.
+#[test]
+fn files_that_no_manifest_came_to_name_are_removed() {
+    let disk = Disk::new(1);
+    let mut writer = Writer::start(&disk, 1).expect("no faults");
+    (0..20).for_each(|_| writer.step().expect("no faults"));
+    writer.sync().expect("no faults");
+    let (last, seq) = (writer.last, writer.directory.manifest().incremental_seq());
+    let folder = Arc::clone(writer.directory.folder().expect("a folder"));
+    assert_eq!(strangers(&writer.directory), Vec::<String>::new());
+    let orphans =
+        [format!("{FILE}.{}.incr.aof", seq + 1), format!("{FILE}.77.base.rdb"), format!("temp-{FILE}.incr")];
+    let others =
+        ["notes.txt".to_owned(), format!("{FILE}.x.incr.aof"), format!("other.{}.incr.aof", seq + 1)];
+    for name in orphans.iter().chain(&others) {
+        folder.create(name).and_then(|mut file| file.write_all(b"something")).expect("room");
+    }
+    let mut directory = open(&disk);
+    let mut removed = directory.remove_leftovers().expect("no faults");
+    removed.sort();
+    assert_eq!(removed, orphans);
+    let mut kept = strangers(&directory);
+    kept.sort();
+    assert_eq!(kept, [&others[1], &others[0], &others[2]].map(Clone::clone));
+    others.iter().for_each(|name| folder.remove(name).expect("no faults"));
+    check(&disk, last, last);
+    // Where there is no manifest, files are nobody's to remove.
+    folder.remove(&directory.manifest_name()).expect("no faults");
+    let before = folder.names().expect("names").len();
+    open(&disk).remove_leftovers().expect("no faults");
+    assert_eq!(folder.names().expect("names").len(), before);
 }
 
 /// A full disk at any point fails a step, and never the folder.

@@ -300,26 +300,54 @@ impl Directory {
                 _ => {}
             }
         }
+        // Or a crash could bring back a file that no manifest names any more.
+        folder.sync()?;
         self.put(Manifest { history: Vec::new(), ..self.manifest.clone() })?;
         Ok(names)
     }
 
-    /// Removes what an interrupted rewrite has left. Returns the names.
+    /// Removes what an interrupted step has left: temporary files, and files that were begun and that no manifest came to
+    /// name. Returns the names.
     ///
     /// # Errors
     /// The system's.
-    pub fn remove_leftovers(&self) -> io::Result<Vec<String>> {
-        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+    pub fn remove_leftovers(&mut self) -> io::Result<Vec<String>> {
+        let Some(folder) = self.folder.clone() else { return Ok(Vec::new()) };
         let known = [self.apart_name(), format!("temp-{}", self.manifest_name())];
         let mut removed = Vec::new();
         for name in folder.names()? {
             let base = name.starts_with("temp-rewriteaof-") && name.ends_with(".aof");
-            if base || known.contains(&name) {
+            if base || known.contains(&name) || self.is_orphan(&name) {
+                // No manifest that a crash could bring back may name it.
+                self.settle()?;
                 folder.remove(&name)?;
                 removed.push(name);
             }
         }
         Ok(removed)
+    }
+
+    /// Removes the file of `begin_apart`, which nobody will take in any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn remove_apart(&self) -> io::Result<()> {
+        match self.folder()?.remove(&self.apart_name()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this is a file with a number beyond those of the manifest: the step that began it was not completed.
+    /// Without a manifest nobody knows what the files are.
+    fn is_orphan(&self, name: &str) -> bool {
+        let beyond = |ending: &str, last: u64| self.seq_of(name, ending).is_some_and(|seq| seq > last);
+        let named = |entry: &Entry| entry.name == name;
+        !self.is_empty()
+            && !self.manifest.files().chain(&self.manifest.history).any(named)
+            && (beyond(".incr.aof", self.manifest.incremental_seq())
+                || beyond(".base.rdb", self.manifest.base_seq())
+                || beyond(".base.aof", self.manifest.base_seq()))
     }
 
     /// Returns once the manifest in force will outlive a crash.
@@ -376,17 +404,16 @@ impl Directory {
     }
 
     fn next_seq(&self, last: u64, ending: &str) -> io::Result<u64> {
-        let prefix = format!("{}.", self.file_name);
         let names = self.folder()?.names()?;
         let listed = self.manifest.history.iter().map(|entry| entry.name.as_str());
         let taken = names.iter().map(String::as_str).chain(listed);
-        let numbers = taken.filter_map(|name| {
-            name.strip_prefix(&prefix)?
-                .strip_suffix(ending)?
-                .parse::<u64>()
-                .ok()
-                .filter(|seq| *seq < u64::MAX)
-        });
+        let numbers = taken.filter_map(|name| self.seq_of(name, ending));
         Ok(numbers.max().unwrap_or(0).max(last) + 1)
+    }
+
+    /// The number in the name of one of its files.
+    fn seq_of(&self, name: &str, ending: &str) -> Option<u64> {
+        let number = name.strip_prefix(&self.file_name)?.strip_prefix('.')?.strip_suffix(ending)?;
+        number.parse::<u64>().ok().filter(|seq| *seq < u64::MAX)
     }
 }
