@@ -288,6 +288,12 @@ impl Shared {
         self.barriers.lock().iter().filter_map(ask).collect()
     }
 
+    /// Tells the latency monitor of something that began at `started` and is over now.
+    pub(crate) fn note_latency(&self, event: &'static str, started: std::time::Instant) {
+        let threshold = self.values().latency_monitor_threshold;
+        self.latency.record(event, started.elapsed().as_millis() as u64, threshold, unix_ms() / 1000);
+    }
+
     /// A new client id.
     pub fn next_client_id(&self) -> u64 {
         self.next_client.fetch_add(1, Relaxed)

@@ -13,6 +13,7 @@ use redoubt_persistence::disk::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 /// Bytes between two syncs while a file grows, so that the last one is short (`aof-rewrite-incremental-fsync`).
 const SYNC_BYTES: u64 = 4 << 20;
@@ -107,7 +108,10 @@ impl Base {
             Plan::First(_) => (true, 1),
             Plan::Alone => (false, 0),
         };
-        let files = directory.finish_rewrite(self.rdb, apart, kept).map_err(said)?;
+        let started = Instant::now();
+        let files = directory.finish_rewrite(self.rdb, apart, kept);
+        shared.note_latency("aof-rename", started);
+        let files = files.map_err(said)?;
         tracing::info!("Successfully renamed the temporary AOF base file into {}", files.base);
         if let Some(name) = files.incremental {
             tracing::info!("Successfully renamed the temporary AOF incr file into {name}");

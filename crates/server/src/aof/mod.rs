@@ -154,9 +154,14 @@ impl Aof {
 
     /// Ends the writing: what was committed is written and synced when this returns, if the disk takes it.
     pub(crate) fn stop(&self, shared: &Shared) {
-        let running = self.running.lock().take();
-        if let Some(appender) = running.and_then(|running| running.appender) {
-            appender.end(shared);
+        let Some(Running { directory, appender: Some(appender), awaits_base }) = self.running.lock().take()
+        else {
+            return;
+        };
+        appender.end(shared);
+        if awaits_base {
+            // It fits no base file. What cannot be removed now is removed at the next start.
+            let _ = directory.lock().remove_apart();
         }
     }
 }

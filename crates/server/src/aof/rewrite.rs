@@ -114,6 +114,8 @@ fn abandon(shared: &Shared, state: &mut Option<Running>) {
         shared.aof.scheduled.store(true, Relaxed);
         if let Some(appender) = running.appender.take() {
             appender.end(shared);
+            // What cannot be removed now is removed at the next start.
+            let _ = running.directory.lock().remove_apart();
         }
     }
 }

@@ -168,7 +168,10 @@ impl Writer {
     /// Writes what has gathered, batch by batch.
     fn drain(&mut self) -> io::Result<()> {
         self.advance()?;
-        while let Some(batch) = self.queue.take(std::mem::take(&mut self.spare)) {
+        loop {
+            // What is taken is never counted by nobody.
+            self.shared.aof.figures.pending_bytes.store(self.queue.len() as u64, Relaxed);
+            let Some(batch) = self.queue.take(std::mem::take(&mut self.spare)) else { break };
             self.shared.aof.figures.pending_bytes.store(batch.bytes.len() as u64, Relaxed);
             self.pending = Some(batch);
             self.written = false;
@@ -225,7 +228,10 @@ impl Writer {
         }
         if always && !self.shared.aof.spares_sync(&self.shared) {
             let before = self.size - batch.bytes.len() as u64;
-            if let Err(error) = self.sync() {
+            let started = Instant::now();
+            let synced = self.sync();
+            self.shared.note_latency("aof-fsync-always", started);
+            if let Err(error) = synced {
                 // Nobody knows what became of the bytes: they are written again.
                 self.size = before;
                 self.torn = true;
@@ -237,7 +243,19 @@ impl Writer {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(bytes) {
+        let started = Instant::now();
+        let written = self.file.write_all(bytes);
+        let shared = &self.shared;
+        shared.note_latency("aof-write", started);
+        let meanwhile = if self.running.is_some() {
+            "aof-write-pending-fsync"
+        } else if shared.snapshots.running().is_some() {
+            "aof-write-active-child"
+        } else {
+            "aof-write-alone"
+        };
+        shared.note_latency(meanwhile, started);
+        if let Err(error) = written {
             // No half command stays at the end, even if this process ends now.
             self.torn = self.file.truncate(self.size).is_err();
             return Err(error);

@@ -77,6 +77,7 @@ pub struct SnapshotValues {
     pub rdb_version: u32,
     pub rdb_save_incremental_fsync: bool,
     pub stop_writes_on_bgsave_error: bool,
+    pub rdb_key_save_delay: i64,
 }
 
 impl SnapshotValues {
@@ -372,6 +373,7 @@ impl Config {
             rdb_version: self.number("rdb-version"),
             rdb_save_incremental_fsync: self.flag("rdb-save-incremental-fsync"),
             stop_writes_on_bgsave_error: self.flag("stop-writes-on-bgsave-error"),
+            rdb_key_save_delay: self.integer("rdb-key-save-delay"),
         }
     }
 

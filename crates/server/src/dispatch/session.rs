@@ -167,6 +167,10 @@ impl Session {
         if self.applies != Some(Origin::Loading) {
             self.shared.stats.add(worker, &counters);
         }
+        if counters.emptied > 0 {
+            // The replies leave only when the file is empty too.
+            crate::snapshot::emptied(&self.shared);
+        }
         txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
         // The replies leave only when this has returned.
         txn.garbage_of_caller.clear();

@@ -99,6 +99,7 @@ impl File<'_> {
             verify: self.shared.values().load.rdbchecksum,
             // Commands that follow were written by who knew the keys.
             keep_expired: true,
+            replace: false,
             before: self.before,
         };
         let (loaded, source) = rdb::load(self.shared, source, &self.name(), &options)?;

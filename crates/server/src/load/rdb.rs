@@ -16,6 +16,8 @@ pub struct Options {
     pub verify: bool,
     /// Keys that have expired are kept: on a replica, or where commands follow that know of them.
     pub keep_expired: bool,
+    /// Keys that are there already are replaced; they are a mistake of the file otherwise.
+    pub replace: bool,
     /// Bytes of other files that were loaded before.
     pub before: u64,
 }
@@ -69,8 +71,12 @@ pub fn load<R: Read>(
     let bad = |error| LoadError::File { file: name.to_owned(), error };
     let mut reader = Reader::new(source, values.commands.encoding).map_err(bad)?;
     reader.verify_checksum(options.verify);
-    let insert =
-        Insert { shared, values: &values, now_ms: if options.keep_expired { i64::MIN } else { unix_ms() } };
+    let insert = Insert {
+        shared,
+        values: &values,
+        now_ms: if options.keep_expired { i64::MIN } else { unix_ms() },
+        replace: options.replace,
+    };
     let mut loaded = Loaded::default();
     let outcome = std::thread::scope(|scope| {
         let mut pool = Pool::start(scope, &insert, values.io_threads).map_err(Failed::Load)?;

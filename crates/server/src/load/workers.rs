@@ -46,6 +46,8 @@ pub(super) struct Insert<'i> {
     pub(super) values: &'i Values,
     /// What has expired by then is left out.
     pub(super) now_ms: i64,
+    /// What is there already is replaced.
+    pub(super) replace: bool,
 }
 
 impl<'i> Insert<'i> {
@@ -71,7 +73,7 @@ impl<'i> Insert<'i> {
         let key = self.shared.keyspace.key(&record.key);
         txn.set_db(record.db as usize);
         txn.acquire_one(self.shared.keyspace.partition_of(key.slot));
-        if txn.contains(&key) {
+        if !self.replace && txn.contains(&key) {
             return Err(Failure::Duplicate { key: record.key, db: record.db, offset });
         }
         txn.insert(&key, record.value, record.expire_ms);
@@ -93,7 +95,7 @@ impl<'i> Insert<'i> {
         };
         txn.set_db(raw.db as usize);
         txn.acquire_one(self.shared.keyspace.partition_of(placed.slot));
-        if txn.contains(&key) {
+        if !self.replace && txn.contains(&key) {
             txn.release();
             let key = key.bytes.to_vec();
             return Err(Failure::Duplicate { key, db: raw.db, offset: raw.offset(block) });

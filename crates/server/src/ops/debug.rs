@@ -4,11 +4,14 @@
 
 use crate::config::Allow;
 use crate::digest::Digest;
-use crate::dispatch::{Scope, Session};
+use crate::dispatch::{Scope, Session, Step};
+use crate::load::{self, Reload};
+use crate::ops::Outcome;
 use crate::version::REDIS_VERSION;
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_resp::Reply;
 use redoubt_store::{Expiry, Str, ValueRef};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -16,8 +19,10 @@ const REFUSED: CommandError = CommandError::text(
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local \
      connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
-const NO_PERSISTENCE: CommandError =
-    CommandError::text("ERR there is no persistence to reload from in this version");
+const NOT_IN_TRANSACTION: CommandError =
+    CommandError::text("ERR DEBUG RELOAD and DEBUG LOADAOF are not possible inside a transaction");
+const RELOAD_OPTIONS: CommandError =
+    CommandError::text("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
 
 const HELP: &[&str] = &[
     "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -27,6 +32,8 @@ const HELP: &[&str] = &[
     "    Answers a digest of each value.",
     "ERROR <text>",
     "    Answers with this text as an error.",
+    "LOADAOF",
+    "    Writes what the append-only file lacks, removes all data, and loads the append-only file.",
     "LOG <message>",
     "    Writes the message to the log.",
     "OBJECT <key>",
@@ -40,6 +47,11 @@ const HELP: &[&str] = &[
     "    verbatim, true, false.",
     "QUICKLIST-PACKED-THRESHOLD <size>",
     "    Accepted for tests written for Redis; without effect.",
+    "RELOAD [option ...]",
+    "    Saves, removes all data, and loads what was saved. Options:",
+    "    MERGE: keys of the file replace those that are there.",
+    "    NOFLUSH: what is there is not removed; without MERGE no key may be in both.",
+    "    NOSAVE: loads the file as it is.",
     "SEGFAULT",
     "    Ends the process as a fatal mistake would.",
     "SET-ACTIVE-EXPIRE <0|1>",
@@ -51,12 +63,7 @@ const HELP: &[&str] = &[
 ];
 
 impl Session {
-    pub(super) fn debug(
-        &mut self,
-        ctx: &mut Context<'_>,
-        args: &Args<'_>,
-        scope: &mut Scope<'_>,
-    ) -> Result<(), CommandError> {
+    pub(super) fn debug(&mut self, ctx: &mut Context<'_>, args: &Args<'_>, scope: &mut Scope<'_>) -> Outcome {
         let allowed = match scope.values.enable_debug_command {
             Allow::Yes => true,
             Allow::Local => self.is_local(),
@@ -64,6 +71,9 @@ impl Session {
         };
         if !allowed {
             return Err(REFUSED);
+        }
+        if let Some(step) = self.debug_errand(ctx, args, scope)? {
+            return Ok(step);
         }
         // Inside a transaction everything is held already.
         if ctx.txn.held().is_empty() {
@@ -74,7 +84,35 @@ impl Session {
         if !in_transaction {
             ctx.txn.release();
         }
-        outcome
+        outcome.map(|()| Step::Done)
+    }
+
+    /// What another thread does while the client waits; `None` for everything else.
+    fn debug_errand(
+        &mut self,
+        ctx: &Context<'_>,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Result<Option<Step>, CommandError> {
+        if let Some(outcome) = self.errand_done() {
+            outcome?;
+            self.reply(scope).ok();
+            return Ok(Some(Step::Done));
+        }
+        let word = args.get(1).to_ascii_lowercase();
+        let how = match (word.as_slice(), args.len()) {
+            (b"reload", _) => Some(reload_options(args.rest(2))?),
+            (b"loadaof", 2) => None,
+            _ => return Ok(None),
+        };
+        if !ctx.may_block {
+            return Err(NOT_IN_TRANSACTION);
+        }
+        let shared = Arc::clone(&self.shared);
+        Ok(Some(self.wait_for("debug", move || match how {
+            Some(how) => load::reload(&shared, how),
+            None => load::load_append_only(&shared),
+        })))
     }
 
     fn debug_subcommand(
@@ -101,7 +139,6 @@ impl Session {
             (b"populate", 3..=5) => self.debug_populate(ctx, args, scope)?,
             (b"protocol", 3) => protocol(args.get(2), &mut self.reply(scope))?,
             (b"quicklist-packed-threshold", 3) => self.reply(scope).ok(),
-            (b"reload" | b"loadaof", _) => return Err(NO_PERSISTENCE),
             (b"set-active-expire", 3) => {
                 // Anything that is not a number counts as 0, as atoi() in Redis reads it.
                 self.shared.active_expire.store(args.int(2).is_ok_and(|on| on != 0), Relaxed);
@@ -197,6 +234,19 @@ impl Session {
         self.reply(scope).verbatim("txt", text.as_bytes());
         Ok(())
     }
+}
+
+fn reload_options(words: &[&[u8]]) -> Result<Reload, CommandError> {
+    let mut how = Reload { save: true, flush: true, merge: false };
+    for word in words {
+        match word.to_ascii_lowercase().as_slice() {
+            b"merge" => how.merge = true,
+            b"noflush" => how.flush = false,
+            b"nosave" => how.save = false,
+            _ => return Err(RELOAD_OPTIONS),
+        }
+    }
+    Ok(how)
 }
 
 fn help(reply: &mut Reply<'_>) {

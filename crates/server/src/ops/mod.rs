@@ -91,7 +91,7 @@ impl Session {
             | Op::ClientSetname
             | Op::ClientUnblock
             | Op::ClientUnpause => self.client_op(ctx, op, args, scope),
-            Op::Debug => done(self.debug(ctx, args, scope)),
+            Op::Debug => self.debug(ctx, args, scope),
             Op::Lolwut => done(self.lolwut(args, scope)),
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),

@@ -36,7 +36,11 @@ impl Session {
     }
 
     /// Has the client wait for work of another thread: its command runs again when that is done.
-    fn wait_for(&mut self, name: &str, work: impl FnOnce() -> Result<(), ()> + Send + 'static) -> Step {
+    pub(super) fn wait_for(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Result<(), CommandError> + Send + 'static,
+    ) -> Step {
         self.errand = Some(Errand::start(&self.client, name, work));
         // It is counted when it has its answer.
         self.ran = None;
@@ -44,8 +48,8 @@ impl Session {
     }
 
     /// How the work went that this command has waited for, if it has.
-    fn errand_done(&mut self) -> Option<Result<(), ()>> {
-        let outcome = self.errand.as_ref()?.outcome();
+    pub(super) fn errand_done(&mut self) -> Option<Result<(), CommandError>> {
+        let outcome = self.errand.as_ref()?.outcome().cloned();
         self.errand = None;
         outcome
     }
@@ -57,14 +61,14 @@ impl Session {
                 self.reply(scope).ok();
                 return Ok(Step::Done);
             }
-            Some(Err(())) => return Err(NOT_SAVED),
+            Some(Err(error)) => return Err(error),
             None => {}
         }
         if self.shared.snapshots.running().is_some_and(|running| running.purpose == Purpose::Save) {
             return Err(IN_PROGRESS);
         }
         let shared = Arc::clone(&self.shared);
-        Ok(self.wait_for("save", move || snapshot::save(&shared).map_err(|_| ())))
+        Ok(self.wait_for("save", move || snapshot::save(&shared).map_err(|_| NOT_SAVED)))
     }
 
     fn bgsave(
@@ -105,7 +109,7 @@ impl Session {
     fn shutdown(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Outcome {
         match self.errand_done() {
             Some(Ok(())) => return Ok(Step::Close),
-            Some(Err(())) => return Err(NO_SHUTDOWN),
+            Some(Err(error)) => return Err(error),
             None => {}
         }
         let mut cursor = args.cursor(1);
@@ -135,6 +139,6 @@ impl Session {
         tracing::warn!("User requested shutdown...");
         let how = Shutdown { save: (save || nosave).then_some(save), force };
         let shared = Arc::clone(&self.shared);
-        Ok(self.wait_for("shutdown", move || snapshot::shut_down(&shared, how)))
+        Ok(self.wait_for("shutdown", move || snapshot::shut_down(&shared, how).map_err(|()| NO_SHUTDOWN)))
     }
 }

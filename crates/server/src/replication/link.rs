@@ -143,6 +143,16 @@ impl State {
     }
 }
 
+impl super::Replication {
+    /// Does this work while nothing of a primary is applied, and the role stays as it is.
+    pub(crate) fn while_still<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _change = self.change.lock();
+        let state = self.link.lock().as_ref().map(|link| Arc::clone(&link.state));
+        let _busy = state.as_ref().map(|state| state.busy.lock());
+        work()
+    }
+}
+
 impl Link {
     /// Begins to follow.
     fn start(shared: &Arc<Shared>, host: String, port: u16, db: usize) -> std::io::Result<Link> {

@@ -17,6 +17,8 @@ pub(super) enum Asker {
     Background,
     /// SAVE and SHUTDOWN: somebody waits.
     Foreground,
+    /// FLUSHALL: the same, but it is not counted as a save.
+    Flush,
 }
 
 /// The file of BGSAVE and its like.
@@ -93,7 +95,9 @@ impl Target for FileTarget {
         if let Err(error) = &outcome {
             drop(self.file.take());
             // Nothing was made if it could not be created.
+            let started = Instant::now();
             let _ = self.folder.remove(&self.temporary);
+            self.shared.note_latency("rdb-unlink-temp-file", started);
             match error {
                 SnapshotError::Cancelled => tracing::warn!("Saving to {} was cancelled", self.name),
                 error => tracing::error!("Saving to {} failed: {error}", self.name),

@@ -7,6 +7,7 @@ mod saves;
 mod shutdown;
 mod sink;
 
+pub(crate) use saves::emptied;
 pub use saves::{Saves, save, save_in_background};
 pub(crate) use shutdown::abort;
 pub use shutdown::{Errand, Shutdown, shut_down};
@@ -186,6 +187,23 @@ impl Snapshots {
     /// Ends the running snapshot early; its targets get `Cancelled`.
     pub fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
+    }
+
+    /// Ends a running save early; other snapshots go on.
+    fn cancel_save(&self) {
+        let state = self.state.lock();
+        if state.running.is_some_and(|(purpose, _)| purpose == Purpose::Save) {
+            self.cancelled.store(true, Relaxed);
+        }
+    }
+
+    /// Waits until none runs, and keeps others from beginning while the result lives.
+    pub(crate) fn reserve(&self) -> impl Drop + '_ {
+        let mut state = self.state.lock();
+        self.changed.wait_while(&mut state, |state| state.running.is_some());
+        state.running = Some((Purpose::Copy, Instant::now()));
+        state.begun += 1;
+        Over(self)
     }
 
     /// Waits until the cut of this snapshot is made: what is committed from then on is not in it. The caller must not

@@ -19,6 +19,9 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 /// Keys of the first step, and the most and least of any.
 const STEP_KEYS: usize = 64;
 const STEP_KEYS_RANGE: std::ops::RangeInclusive<usize> = 8..=4096;
+/// Keys of a step, and the longest sleep, while saving is slowed down.
+const DELAYED_KEYS: usize = 8;
+const DELAY_SLICE: Duration = Duration::from_millis(10);
 /// Bytes of one step.
 const STEP_BYTES: usize = 256 * 1024;
 /// Bytes that are gathered before they are written.
@@ -49,12 +52,9 @@ pub(super) fn run(shared: &Shared, job: Job) {
     let aux = aux(offset);
     let sizes = sizes(&txn);
     txn.release();
-    let held = held.elapsed();
+    shared.note_latency("snapshot-cut", held);
     shared.snapshots.note_cut(walk.keys());
-    let values = shared.values();
-    let millis = held.as_millis() as u64;
-    shared.latency.record("snapshot-cut", millis, values.latency_monitor_threshold, unix_ms() / 1000);
-    let mut writing = Writing { shared, sink: &sink, targets, trailer: None, spare: Vec::new() };
+    let mut writing = Writing { shared, sink: &sink, targets, trailer: None, spare: Vec::new(), delayed: 0 };
     let outcome = writing.file(walk, format, &aux, &sizes);
     writing.end(outcome);
 }
@@ -100,6 +100,8 @@ struct Writing<'s> {
     trailer: Option<rdb::Trailer>,
     /// Exchanged for the sink's buffer.
     spare: Vec<u8>,
+    /// Keys that `rdb-key-save-delay` has slowed down.
+    delayed: u64,
 }
 
 impl Writing<'_> {
@@ -161,7 +163,12 @@ impl Writing<'_> {
     /// Walks to the end of the cut, writing whenever enough is gathered: what writers had to save must not pile up.
     fn walk(&mut self, mut walk: CutWalk<'_>) -> Result<(), SnapshotError> {
         let (mut keys, mut told) = (STEP_KEYS, Instant::now());
+        let slow = self.shared.values().snapshot.rdb_key_save_delay != 0;
         loop {
+            if slow {
+                keys = DELAYED_KEYS;
+                self.delay(walk.saved());
+            }
             let started = Instant::now();
             let more = walk.step(CutBudget { keys, bytes: STEP_BYTES });
             keys = match started.elapsed() {
@@ -191,6 +198,25 @@ impl Writing<'_> {
             if !self.shared.snapshots.is_ending() {
                 std::thread::sleep(REST);
             }
+        }
+    }
+
+    /// `rdb-key-save-delay`: microseconds per key saved, or one for so many keys where it is negative. For tests.
+    fn delay(&mut self, saved: u64) {
+        let count = saved - std::mem::replace(&mut self.delayed, saved);
+        let shared = self.shared;
+        let wanted = |delay: i64| match delay {
+            0.. => delay as u64 * count,
+            _ => count / delay.unsigned_abs(),
+        };
+        let started = Instant::now();
+        // It can be taken back, too.
+        let left = || {
+            let wanted = Duration::from_micros(wanted(shared.values().snapshot.rdb_key_save_delay));
+            wanted.saturating_sub(started.elapsed())
+        };
+        while !left().is_zero() && !shared.snapshots.is_cancelled() {
+            std::thread::sleep(left().min(DELAY_SLICE));
         }
     }
 

@@ -153,7 +153,7 @@ fn begin(shared: &Arc<Shared>, asker: Asker) -> Result<Ticket, Busy> {
     };
     let ticket = shared.snapshots.start(shared, Format::Rdb(options), aux, vec![target])?;
     let saves = &shared.snapshots.saves;
-    saves.count.fetch_add(1, Relaxed);
+    saves.count.fetch_add(u64::from(asker != Asker::Flush), Relaxed);
     saves.tried.store(unix_ms() / 1000, Relaxed);
     Ok(ticket)
 }
@@ -166,6 +166,28 @@ pub fn save_in_background(shared: &Arc<Shared>) -> Result<Ticket, Busy> {
     let ticket = begin(shared, Asker::Background)?;
     tracing::info!("Background saving started");
     Ok(ticket)
+}
+
+/// Everything was just removed at a client's wish (FLUSHALL). A save that runs would bring it back and is given up; where
+/// there are `save` rules, the file is emptied too before this returns, unless another snapshot keeps it waiting. Not to
+/// be called while partitions are held.
+pub(crate) fn emptied(shared: &Arc<Shared>) {
+    let snapshots = &shared.snapshots;
+    // What is half loaded must not take the place of the file it comes from.
+    if shared.loading.is_on() {
+        return;
+    }
+    snapshots.cancel_save();
+    while !shared.values().snapshot.save.is_empty() {
+        match begin(shared, Asker::Flush) {
+            Ok(ticket) => return snapshots.wait(ticket),
+            Err(Busy(Purpose::Save)) => {
+                snapshots.cancel_save();
+                snapshots.wait_for_running();
+            }
+            Err(_) => return snapshots.saves.schedule(),
+        }
+    }
 }
 
 /// Saves to the file and returns when that is done. A snapshot for something else is waited for. The caller must not

@@ -4,6 +4,7 @@
 use crate::client::Client;
 use crate::shared::Shared;
 use parking_lot::Mutex;
+use redoubt_commands::CommandError;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
@@ -47,7 +48,7 @@ impl State {
 /// Work that another thread does for a client's command.
 pub struct Errand {
     client: Arc<Client>,
-    outcome: OnceLock<Result<(), ()>>,
+    outcome: OnceLock<Result<(), CommandError>>,
 }
 
 impl Errand {
@@ -55,26 +56,26 @@ impl Errand {
     pub(crate) fn start(
         client: &Arc<Client>,
         name: &str,
-        work: impl FnOnce() -> Result<(), ()> + Send + 'static,
+        work: impl FnOnce() -> Result<(), CommandError> + Send + 'static,
     ) -> Arc<Errand> {
         let errand = Arc::new(Errand { client: Arc::clone(client), outcome: OnceLock::new() });
         let theirs = Arc::clone(&errand);
         let spawned = std::thread::Builder::new().name(name.into()).spawn(move || theirs.finish(work()));
         if let Err(error) = spawned {
             tracing::error!("could not start a thread: {error}");
-            errand.finish(Err(()));
+            errand.finish(Err(CommandError::text("ERR no thread to be had for this")));
         }
         errand
     }
 
-    fn finish(&self, outcome: Result<(), ()>) {
+    fn finish(&self, outcome: Result<(), CommandError>) {
         let _ = self.outcome.set(outcome);
         self.client.mailbox.wake();
     }
 
     /// How it went, once it is done.
-    pub(crate) fn outcome(&self) -> Option<Result<(), ()>> {
-        self.outcome.get().copied()
+    pub(crate) fn outcome(&self) -> Option<&Result<(), CommandError>> {
+        self.outcome.get()
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Counters {
     pub expired_fields: u64,
     /// Changes to the data set (`rdb_changes_since_last_save`).
     pub dirty: u64,
+    /// Times that all databases were emptied at once.
+    pub emptied: u64,
 }
 
 /// Access facts of a key, for OBJECT.

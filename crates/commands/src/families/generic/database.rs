@@ -27,6 +27,7 @@ pub fn flushall(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
     let now = frees_now(ctx, args)?;
     let databases = ctx.txn.keyspace().databases();
     flush(ctx, args, 0..databases, now);
+    ctx.txn.counters.emptied += 1;
     reply.ok();
     Ok(())
 }

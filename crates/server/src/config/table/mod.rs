@@ -148,7 +148,6 @@ const I64: u64 = i64::MAX as u64;
 
 const SHUTDOWN_FLAGS: &[&str] = &["default", "save", "nosave", "now", "force"];
 
-const PERSISTENCE: &str = "kept for persistence, which is not there yet";
 const CLUSTER: &str = "kept for cluster mode, which is not there yet";
 const TLS: &str = "kept for TLS, which is not there yet";
 const SCRIPTING: &str = "kept for scripting, which is not there yet";

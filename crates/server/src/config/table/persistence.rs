@@ -15,7 +15,8 @@ const ROWS: &[Setting] = &[
     // The version of the files written: 10 for Redis 7.0, 11 for 7.2, 12 for 7.4. Where hash fields expire it is 12,
     // which alone can say so.
     Setting::new("rdb-version", int(10, 12), "11"),
-    Setting::new("rdb-del-sync-files", Kind::Bool, "no").no_effect(PERSISTENCE),
+    Setting::new("rdb-del-sync-files", Kind::Bool, "no")
+        .no_effect("snapshots go from the data to replicas, and from there into the data: no files are left"),
     Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes"),
     Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes"),
     Setting::new("appendonly", Kind::Bool, "no"),
@@ -41,8 +42,8 @@ const ROWS: &[Setting] = &[
     Setting::new("aof-timestamp-enabled", Kind::Bool, "no"),
     Setting::new("aof-disable-auto-gc", Kind::Bool, "no"),
     Setting::new("key-load-delay", int(-I32 - 1, I32), "0").hidden(),
-    Setting::new("rdb-key-save-delay", int(-I32 - 1, I32), "0").hidden().no_effect(PERSISTENCE),
+    Setting::new("rdb-key-save-delay", int(-I32 - 1, I32), "0").hidden(),
     Setting::new("loading-process-events-interval-bytes", memory(1_024, I64), "2097152")
         .hidden()
-        .no_effect(PERSISTENCE),
+        .no_effect("clients are served by other threads than those that load"),
 ];
