@@ -23,6 +23,9 @@ pub enum StartError {
     /// The data could not be loaded.
     #[error(transparent)]
     Load(#[from] crate::load::LoadError),
+    /// Failover is switched on, and cannot begin.
+    #[error("{0}")]
+    Ha(String),
     /// A thread or its runtime could not be made.
     #[error("could not start a thread: {0}")]
     Thread(std::io::Error),
@@ -85,8 +88,8 @@ impl Builder {
             .spawn(move || to_drop.into_iter().for_each(|garbage| lazy_freed.free(garbage)))
             .map_err(|error| abandon(&shared, error))?;
         drop(lazy_free);
-        let control = start_control(Arc::clone(&shared), workers, listeners)
-            .map_err(|error| abandon(&shared, error))?;
+        let control =
+            start_control(Arc::clone(&shared), workers, listeners).inspect_err(|_| shared.request_stop())?;
         shared.memory.recalibrate();
         shared.memory.mark_startup();
         Ok(Handle { shared, addresses, unix_socket: values.unixsocket.clone(), control: Some(control) })
@@ -201,14 +204,16 @@ fn start_control(
     shared: Arc<Shared>,
     workers: Vec<Worker>,
     listeners: Listeners,
-) -> std::io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(StartError::Thread)?;
+    let ha = runtime.block_on(crate::ha::start(&shared)).map_err(StartError::Ha)?;
     let (reopen, requests) = unbounded_channel();
     *shared.reopen.lock() = Some(reopen);
-    let cron = cron::start(Arc::clone(&shared))?;
+    let cron = cron::start(Arc::clone(&shared)).map_err(StartError::Thread)?;
     let files = Arc::clone(&shared);
-    std::thread::Builder::new().name("control".into()).spawn(move || {
-        let threads = runtime.block_on(control(shared, workers, listeners, requests));
+    let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+        let threads = runtime.block_on(control(shared, workers, listeners, requests, ha));
         for worker in threads.into_iter().flatten() {
             let _ = worker.thread.join();
         }
@@ -218,7 +223,8 @@ fn start_control(
         files.snapshots.wait_for_running();
         // Nothing is committed any more.
         files.aof.stop(&files);
-    })
+    });
+    thread.map_err(StartError::Thread)
 }
 
 async fn control(
@@ -226,6 +232,7 @@ async fn control(
     workers: Vec<Worker>,
     listeners: Listeners,
     mut reopen: UnboundedReceiver<Reopen>,
+    ha: Option<crate::ha::Started>,
 ) -> Option<Vec<Worker>> {
     let workers = Arc::new(workers);
     let mut tasks = JoinSet::new();
@@ -241,6 +248,7 @@ async fn control(
         }
     }
     tasks.spawn(crate::replication::cron(Arc::clone(&shared)));
+    let ha = ha.map(|ha| tokio::spawn(ha.run()));
     let mut stop = shared.stop.subscribe();
     loop {
         tokio::select! {
@@ -262,6 +270,10 @@ async fn control(
     }
     tcp.shutdown().await;
     tasks.shutdown().await;
+    if let Some(ha) = ha {
+        // It ends with the server; a panic in it has been logged.
+        let _ = ha.await;
+    }
     shared.replication.end();
     Arc::into_inner(workers)
 }

@@ -280,7 +280,8 @@ impl Shared {
         }
     }
 
-    fn ask_workers(&self) -> Vec<tokio::sync::oneshot::Receiver<()>> {
+    /// Asks every worker to answer when it is between two batches of requests.
+    pub(crate) fn ask_workers(&self) -> Vec<tokio::sync::oneshot::Receiver<()>> {
         let ask = |worker: &tokio::sync::mpsc::UnboundedSender<_>| {
             let (done, waits) = tokio::sync::oneshot::channel();
             worker.send(done).ok().map(|()| waits)

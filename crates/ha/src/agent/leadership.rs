@@ -129,6 +129,12 @@ impl Leadership {
         self.commit = self.commit.max(lowest);
     }
 
+    /// Whether a write is committed as soon as it is executed.
+    pub(super) fn is_alone(&self, topology: &Topology, rules: Rules) -> bool {
+        topology.acks_local()
+            || (!self.has_too_few(topology, rules) && self.required(topology).next().is_none())
+    }
+
     /// Rule 7.
     fn has_too_few(&self, topology: &Topology, rules: Rules) -> bool {
         let shard = &topology.shards[&self.shard];

@@ -207,6 +207,16 @@ impl Agent {
         }
     }
 
+    /// Whether this process leads and acknowledges a write without waiting for anybody: `ha-acks local`, or nobody else is
+    /// in the in-sync set or offered to it.
+    #[must_use]
+    pub fn commits_alone(&self) -> bool {
+        match &self.role {
+            Role::Primary(leadership) => leadership.is_alone(&self.topology, self.rules),
+            _ => false,
+        }
+    }
+
     /// Takes one input; what is to be done is appended to `effects`.
     pub fn step(&mut self, now: Time, input: Input, effects: &mut Vec<Effect>) {
         match input {

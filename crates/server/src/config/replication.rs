@@ -41,12 +41,18 @@ pub struct ReplicationValues {
 }
 
 impl Config {
+    /// The nodes of a deployment have one password, unless told otherwise.
+    fn masterauth(&self) -> String {
+        let given = self.text("masterauth");
+        if given.is_empty() && self.flag("ha-enabled") { self.text("requirepass") } else { given }
+    }
+
     /// Those of replication.
     pub(super) fn replication(&self) -> ReplicationValues {
         ReplicationValues {
             replicaof: self.text("replicaof"),
             masteruser: self.text("masteruser"),
-            masterauth: self.text("masterauth"),
+            masterauth: self.masterauth(),
             replica_read_only: self.flag("replica-read-only"),
             replica_serve_stale_data: self.flag("replica-serve-stale-data"),
             replica_priority: self.number("replica-priority"),

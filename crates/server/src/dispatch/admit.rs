@@ -51,6 +51,9 @@ impl Session {
         let gate = self.shared.replication.gate();
         if gate != 0 {
             self.admit_gated(command, gate)?;
+            if gate & gate::HA != 0 && self.waits_for_handover(command)? {
+                return Ok(Admission::Wait);
+            }
         }
         if self.restricted {
             self.admit_restricted(command)?;
@@ -87,6 +90,23 @@ impl Session {
             return Err(CommandError::text("LOADING Redis is loading the dataset in memory"));
         }
         Ok(())
+    }
+
+    /// Whether a write has to wait for the end of a handover. On a primary with too few copies it is refused.
+    #[cold]
+    fn waits_for_handover(&mut self, command: &Command) -> Result<bool, CommandError> {
+        let Some(ha) = &self.shared.ha else { return Ok(false) };
+        let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
+        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        let writes = Session::may_write(command) || (is_exec && queued_writes);
+        if !writes {
+            return Ok(false);
+        }
+        if ha.gate.refuses_writes() {
+            return Err(CommandError::text("NOREPLICAS Not enough good replicas to write."));
+        }
+        self.held = ha.gate.holds_writes();
+        Ok(self.held)
     }
 
     /// Commands of a stream were admitted where they first ran.

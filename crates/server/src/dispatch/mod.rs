@@ -73,6 +73,7 @@ impl Session {
         let plans = self.plan(words, ranges);
         let now_ms = crate::shared::unix_ms();
         let shared = Arc::clone(&self.shared);
+        let tenure = shared.ha.as_ref().filter(|_| self.applies.is_none()).map(|ha| ha.gate.tenure());
         let mut ctx = Context {
             txn: Txn::new(&shared.keyspace, now_ms, local.rng.fork()),
             settings: &values.commands,
@@ -110,6 +111,10 @@ impl Session {
         }
         ctx.txn.release();
         self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
+        // Only now: what was executed after the lease had ended must not be told.
+        if tenure.zip(shared.ha.as_ref()).is_some_and(|(tenure, ha)| !ha.gate.is_sound(tenure)) {
+            outcome.1 = Flow::Lost;
+        }
         outcome
     }
 

@@ -43,6 +43,8 @@ pub(crate) enum Flow {
     Wait,
     /// Not at all: close once the output is out.
     Close,
+    /// Not at all, and nothing of the output may leave: what it tells of may not stand.
+    Lost,
 }
 
 /// CLIENT REPLY.
@@ -73,6 +75,8 @@ pub(crate) struct Session {
     pub(crate) ran: Option<&'static Command>,
     /// Unix ms at which a pause that stopped this client ends.
     pub(crate) paused_until: Option<i64>,
+    /// A write of this client waits for the end of a handover.
+    pub(crate) held: bool,
     /// Work of another thread that this client's command waits for.
     pub(crate) errand: Option<Arc<crate::snapshot::Errand>>,
     pub(crate) subscriptions: Option<Subscriptions>,
@@ -115,6 +119,7 @@ impl Session {
             parked: None,
             ran: None,
             paused_until: None,
+            held: false,
             errand: None,
             subscriptions: None,
             listens: false,
@@ -266,13 +271,14 @@ impl Session {
         {
             self.paused_until = None;
         }
+        self.held = self.held && self.shared.ha.as_ref().is_some_and(|ha| ha.gate.holds_writes());
         let errand = self.errand.as_ref().is_some_and(|errand| errand.outcome().is_none());
-        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some() || errand
+        self.held || self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some() || errand
     }
 
     /// Whether a request could be told to wait and be tried again.
     pub(crate) fn may_wait(&self) -> bool {
-        self.shared.pause.until_ms.load(Relaxed) != 0
+        self.shared.pause.until_ms.load(Relaxed) != 0 || self.shared.ha.is_some()
     }
 
     pub(crate) fn is_parked(&self) -> bool {

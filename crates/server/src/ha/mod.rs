@@ -5,15 +5,31 @@
 //! - [`Gate`]: what the threads that serve clients compare before a reply leaves.
 //! - [`Request`]: what operators want of the deployment, through whichever node.
 
+mod data;
+mod events;
+mod facts;
 mod gate;
+mod group;
+mod meet;
+mod message;
+mod node;
+mod requests;
+mod serving;
+mod start;
 mod view;
+mod watchdog;
 
+pub(crate) use facts::print;
 pub use gate::{Gate, Tenure};
-pub use view::{Endpoint, Heard, Role, Route, View};
+pub(crate) use start::{Started, start};
+pub use view::{Endpoint, Failover, Heard, Role, Route, View};
 
 use crate::config::HaValues;
+use crate::log::Hold;
+use crate::shared::Shared;
+use parking_lot::Mutex;
 use redoubt_ha::NodeId;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What an operator wants. The answer says what became of it, or why nothing will.
@@ -51,15 +67,17 @@ pub enum Request {
 pub type Done = oneshot::Sender<Result<(), String>>;
 
 /// Failover, as the rest of the server sees it. Part of `Shared`, where it is switched on.
-#[derive(Debug)]
 pub struct Ha {
     /// What the threads that serve clients look at.
     pub gate: Gate,
     view: watch::Sender<Arc<View>>,
     requests: mpsc::UnboundedSender<Request>,
+    /// Holds replies back until the in-sync set has what they tell of, while this node leads.
+    hold: Mutex<Option<Hold>>,
+    /// Told when the data is loaded.
+    news: OnceLock<Arc<data::News>>,
     /// Taken by the driver when it starts.
-    #[allow(dead_code, reason = "the driver comes next")]
-    pending: parking_lot::Mutex<Option<mpsc::UnboundedReceiver<Request>>>,
+    pending: Mutex<Option<mpsc::UnboundedReceiver<Request>>>,
 }
 
 impl Ha {
@@ -69,7 +87,9 @@ impl Ha {
             gate: Gate::default(),
             view: watch::Sender::new(Arc::new(View::new(values))),
             requests,
-            pending: parking_lot::Mutex::new(Some(pending)),
+            hold: Mutex::default(),
+            news: OnceLock::new(),
+            pending: Mutex::new(Some(pending)),
         }
     }
 
@@ -94,5 +114,65 @@ impl Ha {
         let gone = || "the server is shutting down".to_owned();
         self.requests.send(make(done)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// As `request`, for threads that may block.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub fn request_blocking(&self, make: impl FnOnce(Done) -> Request) -> Result<(), String> {
+        let (done, answer) = oneshot::channel();
+        let gone = || "the server is shutting down".to_owned();
+        self.requests.send(make(done)).map_err(|_| gone())?;
+        answer.blocking_recv().map_err(|_| gone())?
+    }
+
+    /// This node is about to stop: where it is the primary, another takes over first. Returns when that has happened, or
+    /// when it was not to be had in time.
+    pub(crate) fn leave(&self) {
+        let view = self.view();
+        if !matches!(view.role, Role::Primary { .. }) {
+            return;
+        }
+        if let Err(why) = self.request_blocking(|done| Request::Failover { to: None, leaving: true, done }) {
+            tracing::warn!("Nobody takes over: {why}");
+            return;
+        }
+        let limit = std::time::Duration::from_micros(view.timing.handover.0);
+        let end = std::time::Instant::now() + limit;
+        while matches!(self.view().role, Role::Primary { .. }) && std::time::Instant::now() < end {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+    }
+
+    /// The data is loaded.
+    pub(crate) fn loaded(&self) {
+        if let Some(news) = self.news.get() {
+            news.loaded();
+        }
+    }
+
+    fn show(&self, view: View) {
+        self.view.send_replace(Arc::new(view));
+    }
+
+    /// Holds replies back, or no longer. What was executed before is let go if `alone` said that nobody had to have it.
+    fn set_hold(&self, shared: &Shared, holds: bool, was_alone: bool) {
+        let mut hold = self.hold.lock();
+        if holds == hold.is_some() {
+            return;
+        }
+        *hold = holds.then(|| shared.log.hold());
+        if let Some(hold) = &*hold
+            && was_alone
+        {
+            hold.release(shared.log.end());
+        }
+    }
+
+    fn release(&self, offset: u64) {
+        if let Some(hold) = &*self.hold.lock() {
+            hold.release(offset);
+        }
     }
 }

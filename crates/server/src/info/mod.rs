@@ -82,6 +82,7 @@ const SECTIONS: &[Section] = &[
     section("Persistence", node::persistence),
     section("Stats", activity::stats),
     section("Replication", node::replication),
+    section("Ha", node::ha),
     section("CPU", node::cpu),
     // There are no modules, so the section is a heading.
     Section { in_all: false, ..section("Modules", |_, _| {}) },

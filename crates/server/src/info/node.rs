@@ -150,6 +150,10 @@ pub(super) fn replication(facts: &Facts<'_>, page: &mut Page) {
     crate::replication::print(facts.shared, facts.values, page);
 }
 
+pub(super) fn ha(facts: &Facts<'_>, page: &mut Page) {
+    crate::ha::print(facts.shared, page);
+}
+
 pub(super) fn cpu(_: &Facts<'_>, page: &mut Page) {
     let (own, children) = (cpu_seconds(Whose::Process), cpu_seconds(Whose::Children));
     page.field("used_cpu_sys", format_args!("{:.6}", own.system));

@@ -35,6 +35,9 @@ pub(crate) fn at_start(shared: &Arc<Shared>) -> Result<(), LoadError> {
         }
     }
     shared.loading.end();
+    if let Some(ha) = &shared.ha {
+        ha.loaded();
+    }
     shared.memory.recalibrate();
     Ok(())
 }

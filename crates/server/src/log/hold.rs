@@ -67,13 +67,16 @@ pub(crate) struct Released {
     /// By those for copies on other machines.
     copies: u64,
     life: u64,
+    /// The end of what had been released when the life before this one ended, of which not everything may have left
+    /// yet; 0: nothing.
+    before: u64,
 }
 
 impl Released {
     /// One of the first life.
     #[cfg(test)]
     pub(crate) fn sample(offset: u64) -> Released {
-        Released { all: offset, copies: offset, life: 1 }
+        Released { all: offset, copies: offset, life: 1, before: 0 }
     }
 
     /// Whether what was written up to `offset` may be told.
@@ -84,12 +87,17 @@ impl Released {
 
     /// Whether what waits for this may leave.
     pub(crate) fn frees(self, held: Held) -> bool {
-        held.is_nothing() || (held.life == self.life && self.has(held.offset, held.spares_disk))
+        match self.life.wrapping_sub(held.life) {
+            _ if held.is_nothing() => true,
+            0 => self.has(held.offset, held.spares_disk),
+            1 => held.offset < self.before,
+            _ => false,
+        }
     }
 
     /// Whether what waits for this never leaves.
     pub(crate) fn voids(self, held: Held) -> bool {
-        !held.is_nothing() && held.life != self.life
+        held.life != self.life && !self.frees(held)
     }
 }
 
@@ -151,6 +159,8 @@ pub(super) struct Holds {
     copies: AtomicU64,
     /// Rises whenever what waits becomes void. Written before the offsets, read after them.
     life: AtomicU64,
+    /// Written before `life`, read after it.
+    before: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -161,6 +171,7 @@ impl Default for Holds {
             all: AtomicU64::new(u64::MAX),
             copies: AtomicU64::new(u64::MAX),
             life: AtomicU64::new(1),
+            before: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
@@ -174,8 +185,14 @@ impl Holds {
 
     #[inline]
     pub(super) fn released(&self) -> Released {
-        let (all, copies) = (self.all.load(Acquire), self.copies.load(Acquire));
-        Released { all, copies, life: self.life.load(Acquire) }
+        loop {
+            let (all, copies) = (self.all.load(Acquire), self.copies.load(Acquire));
+            let (life, before) = (self.life.load(Acquire), self.before.load(Acquire));
+            // What belongs to a later life does not count for this one.
+            if self.life.load(Acquire) == life {
+                return Released { all, copies, life, before };
+            }
+        }
     }
 
     pub(super) fn held(&self, offset: u64) -> Held {
@@ -216,6 +233,7 @@ impl Holds {
     pub(super) fn restart(&self, offset: u64) -> u64 {
         let mut state = self.state.lock();
         state.run += 1;
+        self.before.store(0, Release);
         self.life.fetch_add(1, Release);
         for slot in state.slots.iter_mut().flatten() {
             slot.released = if slot.remote { 0 } else { offset };
@@ -225,9 +243,10 @@ impl Holds {
         run
     }
 
-    /// What waits becomes void.
+    /// What waits becomes void; what was released may still leave.
     pub(super) fn void(&self) {
         let state = self.state.lock();
+        self.before.store(self.all.load(Acquire).saturating_add(1), Release);
         self.life.fetch_add(1, Release);
         self.settle(state);
     }
@@ -243,7 +262,7 @@ impl Holds {
         self.all.store(all, Release);
         self.copies.store(copies, Release);
         self.any.store(state.slots.iter().flatten().any(|slot| slot.on), Release);
-        let released = Released { all, copies, life: self.life.load(Acquire) };
+        let released = self.released();
         state.waiting.retain(|(held, client)| {
             let ready = released.frees(*held) || released.voids(*held);
             if ready {
@@ -313,9 +332,14 @@ mod tests {
         let log = Log::default();
         let copies = log.hold();
         let held = log.held(5);
+        copies.release(4);
+        let released = log.held(4);
         log.void();
         drop(copies);
         assert!(log.released().voids(held) && !log.released().frees(held));
+        assert!(log.released().frees(released) && !log.released().voids(released), "it was on its way");
+        log.void();
+        assert!(log.released().voids(released), "two lives ago nobody knows");
         assert!(log.released().frees(log.held(5)));
     }
 

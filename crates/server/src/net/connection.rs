@@ -397,6 +397,11 @@ impl Connection {
         match flow {
             Flow::Continue | Flow::Wait | Flow::Flush => {}
             Flow::Close => self.closing = true,
+            Flow::Lost => {
+                tracing::debug!("closing {}: the lease ended while its commands ran", self.client.addr);
+                self.output.discard();
+                self.closing = true;
+            }
         }
         (ran, flow)
     }

@@ -47,6 +47,8 @@ pub(crate) mod gate {
     pub(crate) const LOADING: u32 = 1 << 2;
     /// Too few replicas to take writes.
     pub(crate) const FEW_REPLICAS: u32 = 1 << 3;
+    /// Failover is built in, and this server is not the primary, or takes no writes just now.
+    pub(crate) const HA: u32 = 1 << 4;
 }
 
 /// See the module's text.
@@ -117,6 +119,11 @@ impl Replication {
         } else {
             self.gate.fetch_and(!bit, Release);
         }
+    }
+
+    /// Has commands looked at more closely, or not, where failover is built in.
+    pub(crate) fn set_ha_gate(&self, on: bool) {
+        self.set_gate(gate::HA, on);
     }
 
     /// Whether this server is a replica: it expires, evicts and records nothing by itself.

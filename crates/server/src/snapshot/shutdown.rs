@@ -114,6 +114,9 @@ pub fn shut_down(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
     let _turn = state.turn.lock();
     state.aborted.store(false, Relaxed);
     state.running.store(true, Relaxed);
+    if let Some(ha) = &shared.ha {
+        ha.leave();
+    }
     let hold = Hold::new(shared);
     let outcome = prepare(shared, how);
     state.running.store(false, Relaxed);
