@@ -3,7 +3,6 @@
 
 mod check;
 mod cli;
-mod demo;
 mod run;
 
 use cli::{Request, Sources};
@@ -34,7 +33,6 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::CheckConfig(sources)) => end(load(&sources).map(|_| println!("Configuration OK"))),
-        Ok(Request::Demo(options)) => end(demo::run(&options)),
         Ok(Request::Run(sources)) => end(load(&sources).and_then(run::run)),
         Err(error) => end(Err(error)),
     }

@@ -1,6 +1,7 @@
 //! The handshake of a replica with its primary: PING, AUTH, REPLCONF, PSYNC, and what each answer means.
 
 use crate::history::ReplId;
+use crate::member::{Member, OPTION, RESYNC, Stranger};
 use redoubt_resp::Reply;
 
 /// Longest answer that makes sense, bytes.
@@ -17,6 +18,8 @@ pub struct Identity {
     pub port: u16,
     /// Address it is reached on, where the primary cannot see it (`replica-announce-ip`).
     pub ip: Option<String>,
+    /// The process of a deployment it is. Then the primary must confirm that it leads in the same epoch.
+    pub member: Option<Member>,
 }
 
 /// Where the replica could go on.
@@ -58,6 +61,13 @@ pub enum Failure {
     /// The primary cannot serve replicas right now; holds its words.
     #[error("the primary is not ready: {0}")]
     NotYet(String),
+    /// The primary cannot go on from what the replica has; holds its words. It is a member, and is not given everything
+    /// unasked.
+    #[error("the primary cannot go on from here: {0}")]
+    ResyncNeeded(String),
+    /// The primary is not the one to be followed.
+    #[error("this is not the primary to be followed: {0}")]
+    Stranger(#[from] Stranger),
     /// The primary refused a step.
     #[error("the primary refused {step}: {text}")]
     Refused {
@@ -84,6 +94,7 @@ enum Step {
     Port,
     Ip,
     Capa,
+    Member,
     Psync,
 }
 
@@ -95,6 +106,7 @@ impl Step {
             Step::Port => "REPLCONF listening-port",
             Step::Ip => "REPLCONF ip-address",
             Step::Capa => "REPLCONF capa",
+            Step::Member => "REPLCONF redoubt-member",
             Step::Psync => "PSYNC",
         }
     }
@@ -157,10 +169,12 @@ impl Handshake {
             // What a primary does not know of these it can do without.
             Step::Port => self.step = if self.identity.ip.is_some() { Step::Ip } else { Step::Capa },
             Step::Ip => self.step = Step::Capa,
-            Step::Capa => {
-                self.psync(out);
-                self.step = Step::Psync;
+            Step::Capa if self.identity.member.is_some() => self.step = Step::Member,
+            Step::Member => {
+                self.confirm(line)?;
+                self.ask(out);
             }
+            Step::Capa => self.ask(out),
             Step::Psync => return self.synced(line, out),
         }
         Ok(None)
@@ -186,7 +200,27 @@ impl Handshake {
             request(out, &[b"REPLCONF", b"ip-address", ip.as_bytes()]);
         }
         request(out, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        if let Some(member) = &identity.member {
+            let member = member.to_string();
+            let words: Vec<&[u8]> = [&b"REPLCONF"[..], OPTION.as_bytes()]
+                .into_iter()
+                .chain(member.split(' ').map(str::as_bytes))
+                .collect();
+            request(out, &words);
+        }
         Ok(())
+    }
+
+    /// Who does not say that it leads in the same epoch is not followed.
+    fn confirm(&self, line: &[u8]) -> Result<(), Failure> {
+        self.check(line)?;
+        let primary = Member::confirmed(line).ok_or(Stranger::NoMember)?;
+        self.identity.member.map_or(Ok(()), |member| Ok(member.same_stream(&primary)?))
+    }
+
+    fn ask(&mut self, out: &mut Vec<u8>) {
+        self.psync(out);
+        self.step = Step::Psync;
     }
 
     fn psync(&self, out: &mut Vec<u8>) {
@@ -231,7 +265,9 @@ impl Handshake {
         let text = shown(words);
         let passing = ["NOMASTERLINK", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"];
         let code = text.split(' ').next().unwrap_or_default();
-        if passing.contains(&code) {
+        if code == RESYNC {
+            Err(Failure::ResyncNeeded(text))
+        } else if passing.contains(&code) {
             Err(Failure::NotYet(text))
         } else {
             Err(Failure::Refused { step: self.step.name(), text })
@@ -276,7 +312,12 @@ mod tests {
             password: Some(b"secret".to_vec()),
             port: 7000,
             ip: Some("10.0.0.9".into()),
+            member: None,
         }
+    }
+
+    fn member(epoch: u64) -> Member {
+        Member { cluster: 0xfeed, shard: 1, epoch, node: 2, incarnation: 3 }
     }
 
     /// What was sent, as lines of words.
@@ -337,6 +378,46 @@ mod tests {
             assert_eq!(outcome, Ok(Some(Outcome::Full { id: id(), offset: 77 })), "{cuts:?}");
             assert_eq!(rest, b"\n$EOF:");
         }
+    }
+
+    #[test]
+    fn a_member_and_its_primary_wherever_it_is_cut() {
+        let us = member(7);
+        let primary = Member { node: 9, incarnation: 1, ..us };
+        let identity = Identity { member: Some(us), port: 7000, ..Identity::default() };
+        let resume = Resume::From { id: id(), offset: 4 };
+        let confirmed = primary.confirmation();
+        let wire = format!("+PONG\r\n+OK\r\n+OK\r\n{confirmed}\n+CONTINUE {ID}\r\n*1");
+        let expected = [
+            "PING".to_owned(),
+            "REPLCONF listening-port 7000".into(),
+            "REPLCONF capa eof capa psync2".into(),
+            format!("REPLCONF redoubt-member {us}"),
+            format!("PSYNC {ID} 5"),
+        ];
+        let all: Vec<usize> = (0..wire.len()).collect();
+        for cuts in (0..=wire.len()).map(|cut| vec![cut]).chain([all]) {
+            let (sent, outcome, rest) = run(identity.clone(), resume, wire.as_bytes(), &cuts);
+            assert_eq!(sent, expected, "{cuts:?}");
+            assert_eq!(outcome, Ok(Some(Outcome::Partial { id: Some(id()) })), "{cuts:?}");
+            assert_eq!(rest, b"*1");
+        }
+        let refused = |answer: &str| {
+            let wire = format!("+PONG\r\n+OK\r\n+OK\r\n{answer}\r\n");
+            let (sent, outcome, _) = run(identity.clone(), resume, wire.as_bytes(), &[]);
+            assert!(!sent.iter().any(|request| request.starts_with("PSYNC")), "{answer}");
+            outcome.expect_err(answer)
+        };
+        assert_eq!(refused("+OK"), Failure::Stranger(Stranger::NoMember));
+        let other = member(8).confirmation();
+        let epochs = Stranger::Epoch { theirs: 8, ours: 7 };
+        assert_eq!(refused(other.trim_end()), Failure::Stranger(epochs));
+        let step = "REPLCONF redoubt-member";
+        let text = "ERR Unrecognized REPLCONF option: redoubt-member";
+        assert_eq!(refused(&format!("-{text}")), Failure::Refused { step, text: text.into() });
+        let wire = format!("+PONG\r\n+OK\r\n+OK\r\n{confirmed}-RESYNC the backlog begins later\r\n");
+        let (_, outcome, _) = run(identity.clone(), resume, wire.as_bytes(), &[]);
+        assert_eq!(outcome, Err(Failure::ResyncNeeded("RESYNC the backlog begins later".into())));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod acks;
 mod bulk;
 mod handshake;
 mod history;
+mod member;
 mod peer;
 mod ring;
 
@@ -16,5 +17,6 @@ pub use acks::{Standing, all_reached, good_replicas, reached};
 pub use bulk::{Header, Payload, Scan, header};
 pub use handshake::{Failure, Handshake, Identity, Outcome, Resume};
 pub use history::{History, ReplId, Start};
+pub use member::{Member, RESYNC, Stranger};
 pub use peer::{Ask, Peer, PeerError};
 pub use ring::{Cursor, Overrun, Ring};

@@ -1,5 +1,7 @@
 //! What a primary knows of a connection that is, or may become, a replica: what it said with REPLCONF.
 
+use crate::member::{Member, OPTION};
+
 /// See the module's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -17,6 +19,8 @@ pub struct Peer {
     pub rdb_only: bool,
     /// The snapshot shall hold functions only, no data.
     pub functions_only: bool,
+    /// The process of a deployment it was accepted as.
+    pub member: Option<Member>,
 }
 
 /// What an accepted REPLCONF asks for.
@@ -33,6 +37,8 @@ pub enum Ask {
     },
     /// The peer wants to hear our acknowledgement; no answer either.
     GetAck,
+    /// To be accepted as a process of our deployment.
+    Member(Member),
 }
 
 /// A REPLCONF that is wrong.
@@ -69,6 +75,11 @@ impl Peer {
     pub fn replconf(&mut self, words: &[&[u8]]) -> Result<Ask, PeerError> {
         if !words.len().is_multiple_of(2) {
             return Err(PeerError::Syntax);
+        }
+        if let [option, member @ ..] = words
+            && option.eq_ignore_ascii_case(OPTION.as_bytes())
+        {
+            return Member::parse(member).map(Ask::Member).ok_or(PeerError::Syntax);
         }
         for pair in words.chunks_exact(2) {
             match pair[0].to_ascii_lowercase().as_slice() {
@@ -159,6 +170,10 @@ mod tests {
         assert!(peer.rdb_only);
         assert_eq!(ask(&mut peer, "rdb-filter-only functions"), Ok(Ask::Ok));
         assert!(peer.functions_only);
+        let member = Member { cluster: 255, shard: 0, epoch: 7, node: 2, incarnation: 3 };
+        assert_eq!(ask(&mut peer, "Redoubt-Member ff 0 7 2 3"), Ok(Ask::Member(member)));
+        assert_eq!(peer.member, None, "it has to be accepted first");
+        assert_eq!(ask(&mut peer, "redoubt-member ff 0 7 2 x"), Err("ERR syntax error".into()));
     }
 
     #[test]

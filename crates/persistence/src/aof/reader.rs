@@ -24,6 +24,24 @@ pub struct Chunk<'a> {
     pub offset: u64,
     /// What the annotation before it says, Unix seconds. A chunk never reaches beyond the next one.
     pub timestamp: Option<i64>,
+    /// Where an annotation before it says that it stands in a replication stream.
+    pub place: Option<Place>,
+}
+
+/// A place in a replication stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Id of the stream.
+    pub stream: [u8; 40],
+    /// Bytes of it before the place.
+    pub offset: u64,
+}
+
+impl Place {
+    fn parse(line: &str) -> Option<Place> {
+        let (stream, offset) = line.strip_prefix(super::PLACE)?.split_once(':')?;
+        Some(Place { stream: stream.as_bytes().try_into().ok()?, offset: offset.parse().ok()? })
+    }
 }
 
 /// Hands out a file of commands in chunks.
@@ -41,6 +59,7 @@ pub struct CommandReader<R> {
     intact: u64,
     in_multi: bool,
     timestamp: Option<(u64, i64)>,
+    place: Option<Place>,
     /// Found behind what was handed out last.
     failed: Option<Error>,
 }
@@ -75,6 +94,7 @@ impl<R: Read> CommandReader<R> {
             intact: offset,
             in_multi: false,
             timestamp: None,
+            place: None,
             failed: None,
         }
     }
@@ -119,7 +139,8 @@ impl<R: Read> CommandReader<R> {
         let offset = self.base + from as u64;
         let timestamp = self.timestamp.take();
         let (offset, timestamp) = timestamp.map_or((offset, None), |(at, seconds)| (at, Some(seconds)));
-        Ok(Some(Chunk { bytes: &self.buf[from..end], commands, offset, timestamp }))
+        let place = self.place.take();
+        Ok(Some(Chunk { bytes: &self.buf[from..end], commands, offset, timestamp, place }))
     }
 
     /// Moves `end` over one command; over an annotation only when nothing is gathered before it, and then `self.at` with
@@ -193,6 +214,8 @@ impl<R: Read> CommandReader<R> {
         let seconds = line.trim_end().strip_prefix("#TS:").and_then(|text| text.parse().ok());
         if let Some(seconds) = seconds {
             self.timestamp = Some((self.base + from as u64, seconds));
+        } else if let Some(place) = Place::parse(line.trim_end()) {
+            self.place = Some(place);
         }
     }
 
@@ -347,6 +370,24 @@ mod tests {
         assert_eq!((chunk.commands, chunk.bytes, chunk.timestamp), (1, &set[..], Some(13)));
         assert!(reader.next_chunk().expect("a good file").is_none());
         assert_eq!(reader.intact(), 100 + file.len() as u64);
+    }
+
+    #[test]
+    fn places_in_a_stream_are_found() {
+        let set = command(&[b"SET", b"k", b"v"]);
+        let mut file = set.clone();
+        crate::aof::annotate_place(&mut file, &"ab".repeat(20), 77);
+        crate::aof::annotate_time(&mut file, 5);
+        file.extend_from_slice(&set);
+        file.extend_from_slice(b"#redoubt-place:short:1\r\n#redoubt-place:x\r\n");
+        file.extend_from_slice(&set);
+        let mut reader = CommandReader::new(&file[..], 0, file.len() as u64);
+        let mut places = Vec::new();
+        while let Some(chunk) = reader.next_chunk().expect("a good file") {
+            places.push((chunk.place.map(|place| (place.stream, place.offset)), chunk.timestamp));
+        }
+        let stream: [u8; 40] = "ab".repeat(20).as_bytes().try_into().expect("forty bytes");
+        assert_eq!(places, [(None, None), (Some((stream, 77)), Some(5)), (None, None)]);
     }
 
     #[test]

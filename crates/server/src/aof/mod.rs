@@ -22,6 +22,7 @@ use crate::shared::Shared;
 use parking_lot::Mutex;
 use queue::Queue;
 use redoubt_persistence::aof::Directory;
+use redoubt_replication::ReplId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -149,6 +150,13 @@ impl Aof {
             // Without a base file nothing is safe that is synced.
             shared.log.switch(&appender.hold, policy == Policy::Always && !awaits_base);
             appender.queue.nudge();
+        }
+    }
+
+    /// What is appended from now on is part of this stream, and the file says so.
+    pub(crate) fn set_stream(&self, stream: ReplId) {
+        if let Some(Running { appender: Some(appender), .. }) = &*self.running.lock() {
+            appender.queue.set_stream(stream);
         }
     }
 

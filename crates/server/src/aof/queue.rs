@@ -7,7 +7,8 @@ use crate::aof::ticket::Ticket;
 use crate::log::Consumer;
 use crate::shared::unix_ms;
 use parking_lot::{Condvar, Mutex};
-use redoubt_persistence::aof::annotate_time;
+use redoubt_persistence::aof::{annotate_place, annotate_time};
+use redoubt_replication::ReplId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -24,13 +25,15 @@ pub(super) struct Batch {
     /// Run of the log they end in, and its offset after them.
     pub(super) run: u64,
     pub(super) end: u64,
+    /// The log has got further, by what is not written.
+    pub(super) passed: bool,
     /// What comes after them belongs to the next file.
     pub(super) then: Option<Arc<Ticket>>,
 }
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.then.is_none()
+        self.bytes.is_empty() && self.then.is_none() && !self.passed
     }
 }
 
@@ -43,6 +46,10 @@ struct Inner {
     nudged: bool,
     /// Second of the last annotation.
     annotated: i64,
+    /// The stream that the log is part of, if the file is to say so.
+    stream: Option<ReplId>,
+    /// Where in that stream the next command stands, if what is in the file says so.
+    expected: Option<u64>,
 }
 
 /// See the module's text.
@@ -59,11 +66,14 @@ impl Consumer for Queue {
         let mut inner = self.inner.lock();
         if NOT_DATA.contains(&frames) {
             inner.current.end = offset + frames.len() as u64;
+            inner.current.passed = true;
+            self.filled.notify_one();
             return;
         }
         if self.timestamps.load(Relaxed) {
             inner.annotate();
         }
+        inner.note_place(offset, frames.len());
         inner.current.bytes.extend_from_slice(frames);
         inner.current.end = offset + frames.len() as u64;
         // Costs nothing unless the writer waits.
@@ -71,12 +81,15 @@ impl Consumer for Queue {
     }
 
     fn begin(&self, frames: &[u8]) {
-        self.inner.lock().current.bytes.extend_from_slice(frames);
+        let mut inner = self.inner.lock();
+        inner.current.bytes.extend_from_slice(frames);
+        inner.expected = None;
     }
 
     fn restarted(&self, run: u64) {
         let mut inner = self.inner.lock();
         (inner.current.run, inner.current.end) = (run, 0);
+        inner.expected = None;
     }
 }
 
@@ -92,7 +105,27 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Says where in the stream the next command stands, where that does not follow from what comes before it in the
+    /// file: not all of the log is written, and not all that is written is of the log.
+    #[inline]
+    fn note_place(&mut self, offset: u64, len: usize) {
+        let Some(stream) = &self.stream else { return };
+        if self.expected != Some(offset) {
+            annotate_place(&mut self.current.bytes, stream.as_str(), offset);
+        }
+        self.expected = Some(offset + len as u64);
+    }
+}
+
 impl Queue {
+    /// What is appended from now on is part of this stream.
+    pub(super) fn set_stream(&self, stream: ReplId) {
+        let mut inner = self.inner.lock();
+        inner.expected = inner.expected.filter(|_| inner.stream == Some(stream));
+        inner.stream = Some(stream);
+    }
+
     /// What is appended from now on belongs to the next file. Called where nothing can be appended: all partitions are
     /// held.
     pub(super) fn seal(&self, end: u64, ticket: Arc<Ticket>) {
@@ -102,7 +135,7 @@ impl Queue {
         batch.end = end;
         batch.then = Some(ticket);
         inner.sealed.push_back(batch);
-        inner.annotated = 0;
+        (inner.annotated, inner.expected) = (0, None);
         self.filled.notify_one();
     }
 

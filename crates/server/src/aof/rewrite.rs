@@ -66,7 +66,12 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<snapshot::Ticket, NotBegun> 
         unsynced: 0,
     };
     let format = if rdb { Format::Rdb(values.snapshot.options()) } else { Format::Commands };
-    let aux = |_| vec![("aof-base".to_owned(), "1".to_owned())];
+    let of_cut = Arc::clone(shared);
+    let aux = move |offset| {
+        let mut aux = vec![("aof-base".to_owned(), "1".to_owned())];
+        aux.extend(of_cut.replication.describe_base(&of_cut, offset));
+        aux
+    };
     shared.aof.figures.rewrite_started_ms.store(unix_ms(), Relaxed);
     match shared.snapshots.start(shared, format, aux, vec![Box::new(base)]) {
         Ok(ticket) => {
@@ -98,6 +103,7 @@ fn prepare(
     let file = directory.lock().begin_apart().map_err(|error| os_reason(&error))?;
     let queue = Arc::new(Queue::default());
     queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
+    shared.replication.stream_for_files().into_iter().for_each(|stream| queue.set_stream(stream));
     let hold = Arc::new(shared.log.local_hold());
     let writer = Writer::new(shared, &queue, &directory, &hold, file, 0).and_then(Writer::spawn);
     let writer = writer.map_err(|error| os_reason(&error))?;
@@ -139,7 +145,7 @@ pub(super) fn ended(shared: &Shared, first: bool, outcome: Result<(), String>) {
                     appender.queue.nudge();
                 }
                 // What is synced is safe from now on.
-                shared.replication.wake_waiting();
+                shared.replication.synced();
             }
         }
         Err(reason) => {

@@ -43,6 +43,7 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
     figures.last_bytes.store(size, Relaxed);
     let queue = Arc::new(Queue::default());
     queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
+    shared.replication.stream_for_files().into_iter().for_each(|stream| queue.set_stream(stream));
     let directory = Arc::new(Mutex::new(directory));
     let hold = Arc::new(shared.log.local_hold());
     let writer = Writer::new(shared, &queue, &directory, &hold, file, size)?.spawn()?;

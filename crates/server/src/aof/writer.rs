@@ -206,7 +206,7 @@ impl Writer {
         if always {
             *self.shared.aof.figures.synced.lock() = self.end;
             self.hold.release_of(batch.run, batch.end);
-            self.shared.replication.wake_waiting();
+            self.shared.replication.synced();
         }
         if let Some(ticket) = &batch.then {
             self.rotate(ticket);
@@ -226,7 +226,7 @@ impl Writer {
             self.write(&batch.bytes)?;
             self.written = true;
         }
-        if always && !self.shared.aof.spares_sync(&self.shared) {
+        if always && self.size > self.synced && !self.shared.aof.spares_sync(&self.shared) {
             let before = self.size - batch.bytes.len() as u64;
             let started = Instant::now();
             let synced = self.sync();
@@ -281,7 +281,7 @@ impl Writer {
                 Ok(Ok(())) => {
                     self.synced = self.synced.max(running.upto);
                     *figures.synced.lock() = running.end;
-                    self.shared.replication.wake_waiting();
+                    self.shared.replication.synced();
                     self.running = None;
                     figures.syncing.store(false, Relaxed);
                     if self.sync_failed.take().is_some() {
@@ -306,7 +306,7 @@ impl Writer {
         let unsafe_bytes = self.size > self.synced || self.sync_failed.is_some();
         if !unsafe_bytes && std::mem::replace(&mut *figures.synced.lock(), self.end) < self.end {
             // What the last file had was synced when this one began; and not all of the log is in a file.
-            self.shared.replication.wake_waiting();
+            self.shared.replication.synced();
         }
         if !unsafe_bytes || self.last_sync.elapsed() < SYNC_EVERY || self.shared.aof.spares_sync(&self.shared)
         {

@@ -2,7 +2,8 @@
 
 use super::LoadError;
 use super::rdb::{self, Loaded, Options};
-use crate::apply::{Applier, Origin};
+use crate::apply::{self, Applier};
+use crate::replication::Origin;
 use crate::shared::Shared;
 use redoubt_persistence::aof::{CommandReader, Directory, Entry, Kind};
 use redoubt_persistence::disk::Source;
@@ -15,11 +16,11 @@ use std::time::Instant;
 const RDB_MAGIC: &[u8] = b"REDIS";
 
 /// Looks at the folder of the append-only file and loads what is there. A single file of versions before 7 is moved into
-/// it first.
+/// it first. Returns the folder, and where in which stream the data are, as far as the files say so.
 ///
 /// # Errors
 /// When something of it cannot be loaded.
-pub(super) fn load(shared: &Arc<Shared>) -> Result<Directory, LoadError> {
+pub(super) fn load(shared: &Arc<Shared>) -> Result<(Directory, Origin), LoadError> {
     let values = shared.values();
     let failed = |error: &dyn std::fmt::Display| LoadError::Append(error.to_string());
     let mut directory = Directory::open(shared.folder(), &values.appendfilename, &values.appenddirname)
@@ -31,7 +32,7 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<Directory, LoadError> {
         );
     }
     if directory.is_empty() {
-        return Ok(directory);
+        return Ok((directory, Origin::default()));
     }
     let started = Instant::now();
     let entries: Vec<Entry> = directory.manifest().files().cloned().collect();
@@ -42,13 +43,15 @@ pub(super) fn load(shared: &Arc<Shared>) -> Result<Directory, LoadError> {
         files.push((entry, size));
     }
     shared.loading.begin(files.iter().map(|(_, size)| size).sum());
-    let (mut before, last) = (0, files.len() - 1);
+    let (mut before, last, mut traced) = (0, files.len() - 1, Origin::default());
     for (number, (entry, size)) in files.iter().enumerate() {
-        File { shared, directory: &directory, entry, size: *size, before, last: number == last }.load()?;
+        File { shared, directory: &directory, entry, size: *size, before, last: number == last }
+            .load(&mut traced)?;
         before += size;
     }
     tracing::info!("DB loaded from append only file: {:.3} seconds", started.elapsed().as_secs_f64());
-    Ok(directory)
+    traced.said(shared.replication.take_said());
+    Ok((directory, traced))
 }
 
 fn path(directory: &Directory, entry: &Entry) -> String {
@@ -76,16 +79,17 @@ impl File<'_> {
         LoadError::Io { file: self.name(), error }
     }
 
-    fn load(&self) -> Result<(), LoadError> {
+    /// Loads it; notes in `traced` where in which stream its end stands, as far as it says so.
+    fn load(&self, traced: &mut Origin) -> Result<(), LoadError> {
         let started = Instant::now();
         let mut source = self.directory.read(self.entry).map_err(|error| self.io(error))?;
         let mut magic = Vec::new();
         (&mut source).take(RDB_MAGIC.len() as u64).read_to_end(&mut magic).map_err(|error| self.io(error))?;
         source.rewind().map_err(|error| self.io(error))?;
         if magic == RDB_MAGIC {
-            self.snapshot(source)?;
+            self.snapshot(source, traced)?;
         } else {
-            self.commands(source, 0)?;
+            self.commands(source, 0, traced)?;
         }
         let what = if self.entry.kind == Kind::Base { "base" } else { "incr" };
         let seconds = started.elapsed().as_secs_f64();
@@ -94,7 +98,7 @@ impl File<'_> {
     }
 
     /// An RDB file, behind which commands may follow.
-    fn snapshot(&self, source: Box<dyn Source>) -> Result<(), LoadError> {
+    fn snapshot(&self, source: Box<dyn Source>, traced: &mut Origin) -> Result<(), LoadError> {
         let options = Options {
             verify: self.shared.values().load.rdbchecksum,
             // Commands that follow were written by who knew the keys.
@@ -104,35 +108,43 @@ impl File<'_> {
         };
         let (loaded, source) = rdb::load(self.shared, source, &self.name(), &options)?;
         loaded.tell();
+        loaded.aux.iter().for_each(|(name, value)| traced.note(name, value));
         let Loaded { bytes, .. } = loaded;
         let rest = loaded.rest.clone();
         self.shared.loading.keep(loaded);
-        self.commands(Cursor::new(rest).chain(source), bytes)
+        self.commands(Cursor::new(rest).chain(source), bytes, traced)
     }
 
     /// Commands from byte `offset` of the file on.
-    fn commands(&self, source: impl Read, offset: u64) -> Result<(), LoadError> {
+    fn commands(&self, source: impl Read, offset: u64, traced: &mut Origin) -> Result<(), LoadError> {
         let mut reader = CommandReader::new(source, offset, self.size);
-        let mut applier = Applier::new(self.shared, Origin::Loading);
+        let mut applier = Applier::new(self.shared, apply::Origin::Loading);
         let mut buffer = Vec::new();
         loop {
-            let place = applier.position();
+            let before = applier.position();
             let chunk = match reader.next_chunk() {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => return Ok(()),
                 Err(Error { kind: ErrorKind::Truncated, offset }) => {
+                    // Of a transaction that never ends nothing was done.
+                    traced.pass(reader.intact() as i64 - reader.position() as i64);
                     return self.truncated(offset, reader.intact());
                 }
                 Err(error) => return Err(LoadError::Format { file: self.name(), error }),
             };
-            let offset = chunk.offset;
+            let (offset, place) = (chunk.offset, chunk.place);
             buffer.clear();
             buffer.extend_from_slice(chunk.bytes);
             applier.feed(&mut buffer).map_err(|error| LoadError::Command {
                 file: self.name(),
                 reason: error.kind,
-                offset: offset + (error.offset - place),
+                offset: offset + (error.offset - before),
             })?;
+            if let Some(place) = place {
+                traced.go_on(&place.stream, place.offset);
+            }
+            traced.pass((applier.position() - before) as i64);
+            traced.db = applier.db();
             self.shared.loading.advance(self.before + reader.position());
             if *self.shared.stop.borrow() {
                 return Err(LoadError::Stopped);

@@ -24,7 +24,8 @@ use std::time::Instant;
 pub(crate) fn at_start(shared: &Arc<Shared>) -> Result<(), LoadError> {
     // The append-only file is the newer one of the two, whatever it holds.
     if shared.values().appendonly {
-        let directory = append::load(shared)?;
+        let (directory, origin) = append::load(shared)?;
+        shared.replication.restore_applied(shared, &origin);
         crate::aof::start(shared, directory).map_err(|error| LoadError::Append(error.to_string()))?;
     } else {
         let verify = shared.values().load.rdbchecksum;

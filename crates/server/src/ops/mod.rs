@@ -3,7 +3,7 @@
 
 mod append_only;
 mod client;
-pub(crate) mod config;
+mod config;
 mod connection;
 mod debug;
 mod info;
@@ -72,8 +72,7 @@ impl Session {
             | Op::CommandHelp
             | Op::CommandInfo
             | Op::CommandList => done(self.command_op(op, args, scope)),
-            Op::ConfigSet => self.config_set(ctx, args, scope),
-            Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite => {
+            Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite | Op::ConfigSet => {
                 done(self.config_op(op, args, scope))
             }
             Op::Bgrewriteaof => done(self.bgrewriteaof(ctx, scope)),

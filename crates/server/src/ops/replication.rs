@@ -13,6 +13,9 @@ use std::time::Duration;
 
 const NO_LINK: CommandError =
     CommandError::text("NOMASTERLINK Can't SYNC while not connected with my master");
+/// Of a server whose role the control plane decides.
+const MANAGED: CommandError =
+    CommandError::text("ERR REPLICAOF not allowed while high availability is on: use FAILOVER");
 const PENDING: CommandError = CommandError::text("ERR SYNC and PSYNC are invalid with pending output");
 const WAIT_ON_REPLICA: &str = "cannot be used with replica instances. Please also note that since Redis 4.0 if a replica \
     is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.";
@@ -69,6 +72,15 @@ impl Session {
                 }
             }
             Ask::GetAck => {}
+            Ask::Member(_) if !self.shared.replication.is_watched() => {
+                return Err(CommandError::text("ERR Unrecognized REPLCONF option: redoubt-member"));
+            }
+            Ask::Member(member) => {
+                let ours = self.shared.replication.greet(&self.client, &member);
+                let ours = ours.map_err(|stranger| CommandError::owned(format!("ERR {stranger}")))?;
+                self.peer.member = Some(member);
+                scope.output.buffer.extend_from_slice(ours.confirmation().as_bytes());
+            }
         }
         Ok(())
     }
@@ -78,7 +90,7 @@ impl Session {
         if self.feed.is_some() {
             return Ok(());
         }
-        if self.shared.replication.is_cut_off() {
+        if self.shared.replication.has_no_stream() {
             return Err(NO_LINK);
         }
         if scope.output.pending() > 0 {
@@ -86,7 +98,7 @@ impl Session {
         }
         let mut peer = (*self.peer).clone();
         peer.psync = psync.is_some();
-        let feed = self.shared.replication.serve(&self.shared, &self.client, peer, psync);
+        let feed = self.shared.replication.serve(&self.shared, &self.client, peer, psync)?;
         self.feed = Some(feed);
         // What a replica sends from now on is not answered: all it receives is snapshot and stream.
         self.reply_mode = ReplyMode::Off;
@@ -97,8 +109,8 @@ impl Session {
     /// Our primary hands its role over to us: it asks with our common id.
     fn take_over(&mut self, id: &[u8]) -> Result<(), CommandError> {
         let shared = Arc::clone(&self.shared);
-        if shared.ha.is_some() {
-            return Err(CommandError::text("ERR PSYNC FAILOVER can't be sent to a node of a deployment."));
+        if shared.replication.is_watched() {
+            return Err(MANAGED);
         }
         if !shared.replication.follows() {
             return Err(CommandError::text("ERR PSYNC FAILOVER can't be sent to a master."));
@@ -138,46 +150,13 @@ impl Session {
             }
         }
         let shared = Arc::clone(&self.shared);
-        if let Some(ha) = &shared.ha {
-            self.failover_in_deployment(ha, &request, abort)?;
-        } else if abort {
+        if abort {
             shared.replication.abort_failover(&shared)?;
         } else {
             shared.replication.begin_failover(&shared, request)?;
         }
         self.reply(scope).ok();
         Ok(())
-    }
-
-    /// FAILOVER where it is built in: any node may be asked. OK says that it has begun.
-    fn failover_in_deployment(
-        &self,
-        ha: &crate::ha::Ha,
-        request: &FailoverRequest,
-        abort: bool,
-    ) -> Result<(), CommandError> {
-        if abort || request.force {
-            return Err(CommandError::text(
-                "ERR FAILOVER cannot be forced or aborted where failover is built in: nothing that was acknowledged is \
-                 given up, and what does not succeed ends by itself",
-            ));
-        }
-        let view = ha.view();
-        let is_there = |node: &redoubt_ha::NodeId, (host, port): &(String, i64)| {
-            view.endpoint(*node)
-                .is_some_and(|at| at.host.eq_ignore_ascii_case(host) && i64::from(at.port) == *port)
-        };
-        let to = match &request.target {
-            None => None,
-            Some(target) => {
-                let found = view.topology.members.keys().find(|node| is_there(node, target));
-                Some(
-                    *found
-                        .ok_or(CommandError::text("ERR FAILOVER target HOST and PORT is not a replica."))?,
-                )
-            }
-        };
-        ha.fail_over(to).map_err(|why| CommandError::owned(format!("ERR {why}")))
     }
 
     /// REPLICAOF. It waits for others who may need partitions that a transaction holds: what that has done so far is told
@@ -202,13 +181,11 @@ impl Session {
     }
 
     fn replicaof(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
-        if self.shared.ha.is_some() {
-            return Err(CommandError::text(
-                "ERR REPLICAOF not allowed: failover is built in, the deployment decides who follows whom",
-            ));
-        }
         let (host, port) = (args.get(1), args.get(2));
         let shared = Arc::clone(&self.shared);
+        if shared.replication.is_watched() {
+            return Err(MANAGED);
+        }
         if shared.replication.is_failing_over() {
             return Err(CommandError::text("ERR REPLICAOF not allowed while failing over."));
         }

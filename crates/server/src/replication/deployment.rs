@@ -4,11 +4,14 @@
 //! A server that is watched follows nobody and takes no writes until it is told to lead. It takes no full sync unasked
 //! for: that would throw away what others may count on.
 
+use super::link::{State, restart_append_only};
 use super::{Replication, gate, new_id};
+use crate::client::Client;
 use crate::log::frame;
 use crate::shared::{Shared, unix_ms};
-use parking_lot::Mutex;
-use redoubt_ha::{Epoch, Position, Process, ShardId};
+use parking_lot::{Mutex, MutexGuard};
+use redoubt_ha::{Epoch, Incarnation, NodeId, Position, Process, ShardId};
+use redoubt_replication::{Member, ReplId, Stranger};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +62,31 @@ pub(super) struct Deployment {
     said: AtomicU64,
 }
 
+impl Membership {
+    /// As it stands in handshakes.
+    fn member(&self) -> Member {
+        Member {
+            cluster: self.cluster,
+            shard: self.shard.0,
+            epoch: self.epoch.0,
+            node: self.me.node.0,
+            incarnation: self.me.incarnation.0,
+        }
+    }
+}
+
+impl Role {
+    /// Whether a process of this server's stream asks to be fed. Returns what the primary says of itself.
+    ///
+    /// # Errors
+    /// When there is no stream in common.
+    pub(super) fn greet(&self, peer: &Member) -> Result<Member, Stranger> {
+        let Role::Leads(membership) = self else { return Err(Stranger::NobodyLeads) };
+        let ours = membership.member();
+        ours.same_stream(peer).map(|()| ours)
+    }
+}
+
 impl Default for Deployment {
     fn default() -> Deployment {
         Deployment {
@@ -84,9 +112,27 @@ impl Deployment {
         *self.role.lock()
     }
 
+    /// The role, which does not change while the guard lives.
+    pub(super) fn settled_role(&self) -> MutexGuard<'_, Role> {
+        self.role.lock()
+    }
+
+    /// What this process says of itself to the primary it follows.
+    pub(super) fn follower(&self) -> Option<Member> {
+        match self.role() {
+            Role::Follows(membership) => Some(membership.member()),
+            _ => None,
+        }
+    }
+
     /// Whether the data here was given up.
     pub(super) fn is_void(&self) -> bool {
         self.void.load(Acquire)
+    }
+
+    /// What was taken over is whole.
+    pub(super) fn fill(&self) {
+        self.void.store(false, Release);
     }
 
     /// The record being applied says this epoch; it is not in the log yet.
@@ -130,18 +176,69 @@ impl Replication {
         self.drop_feeds(shared);
         // While this server counts as a replica, nothing is written.
         self.open_backlog(shared, &shared.values());
-        self.history.lock().branch(new_id(), shared.log.end());
-        let (mut record, epoch) = (Vec::new(), membership.epoch.0);
-        frame(&mut record, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
-        shared.log.append_epoch(&record, None, epoch);
-        shared.log.reselect();
+        self.begin_epoch(shared, membership.epoch.0);
         self.follows.store(false, Release);
         for bit in [gate::READ_ONLY, gate::STALE, gate::LOADING] {
             self.set_gate(bit, false);
         }
         self.count_replicas(&shared.values());
-        drop(_change);
+        restart_append_only(shared);
         self.moved();
+    }
+
+    /// Begins a history of our own with the record of its epoch, between two commands: no cut of the data sees half of it.
+    fn begin_epoch(&self, shared: &Shared, epoch: u64) {
+        let mut record = Vec::new();
+        frame(&mut record, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
+        let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+        txn.acquire(shared.keyspace.all_partitions());
+        self.history.lock().branch(new_id(), shared.log.end());
+        self.name_stream(shared);
+        let end = shared.log.append_epoch(&record, None, epoch);
+        shared.log.reselect();
+        // What is here may not be confirmed yet, whoever wrote it: whoever reads it waits for the record.
+        txn.set_log_offset(end);
+        txn.release();
+    }
+
+    /// Has the append-only file say whose stream it is part of.
+    pub(super) fn name_stream(&self, shared: &Shared) {
+        if let Some(id) = self.stream_for_files() {
+            shared.aof.set_stream(id);
+        }
+    }
+
+    /// The id of the stream, if files are to say their places in it.
+    pub(crate) fn stream_for_files(&self) -> Option<ReplId> {
+        self.is_watched().then(|| *self.history.lock().id())
+    }
+
+    /// A connection says that it is a process of our deployment. Returns what to say of ourselves.
+    ///
+    /// # Errors
+    /// When it cannot be fed as one.
+    pub(crate) fn greet(&self, client: &Client, peer: &Member) -> Result<Member, Stranger> {
+        self.deployment.role().greet(peer).inspect_err(|stranger| {
+            tracing::warn!("refusing to feed {peer}, which comes from {}: {stranger}", client.addr);
+        })
+    }
+
+    /// A member has acknowledged.
+    pub(super) fn confirmed(&self, member: &Member, offset: u64) {
+        if let Some(watcher) = self.deployment.watcher() {
+            let from = Process { node: NodeId(member.node), incarnation: Incarnation(member.incarnation) };
+            watcher.acked(from, Epoch(member.epoch), offset);
+        }
+    }
+
+    /// The primary cannot go on from what is held here, which is not thrown away before all know of it.
+    pub(super) fn need_resync(&self, state: &State, member: &Member, why: &str) {
+        tracing::warn!("a full sync is needed, and has to be agreed on: {why}");
+        // First: whoever is told may have the link go on.
+        state.rest();
+        if let Some(watcher) = self.deployment.watcher() {
+            watcher.resync_needed(Epoch(member.epoch));
+        }
     }
 
     /// Follows the primary of this epoch. On return nothing of an older epoch is being applied, and no write runs that
@@ -209,6 +306,11 @@ impl Replication {
     /// A record of the stream says the epoch of what follows it.
     pub(crate) fn note_epoch(&self, epoch: u64) {
         self.deployment.say(epoch);
+    }
+
+    /// The epoch that a record has said since this was last asked.
+    pub(crate) fn take_said(&self) -> Option<u64> {
+        self.deployment.take_said()
     }
 
     /// Tells the watcher that `position` may be another.

@@ -3,6 +3,9 @@
 mod load;
 mod session;
 
+pub(super) use load::restart_append_only;
+
+use super::deployment::settle_writes;
 use super::{Replication, gate, new_id};
 use crate::config::Values;
 use crate::info::Page;
@@ -176,6 +179,9 @@ impl Link {
         let (shared, own) = (Arc::downgrade(shared), Arc::clone(&state));
         std::thread::Builder::new().name("replica-link".into()).spawn(move || {
             let mut retry = RETRY_FIRST;
+            if let Some(shared) = shared.upgrade() {
+                settle_writes(&shared);
+            }
             while !own.is_stopped() {
                 let Some(shared) = shared.upgrade() else { return };
                 if *shared.stop.borrow() {
@@ -273,17 +279,13 @@ pub(crate) enum Follow {
 }
 
 impl Replication {
-    /// Follows a primary from now on.
+    /// Follows a primary from now on. Writes that were admitted before may still end: the link waits for them, so that the
+    /// new primary sees how far we are.
     pub(crate) fn follow(&self, shared: &Arc<Shared>, host: &str, port: u16) -> std::io::Result<Follow> {
         if self.link.lock().as_ref().is_some_and(|link| link.is_to(host, port)) {
             return Ok(Follow::Same);
         }
         self.begin_to_follow(&shared.values());
-        // Writes that were admitted before have mostly ended once all partitions could be had. One that comes later
-        // still is in the log, so that the new primary sees that we are ahead.
-        let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
-        txn.acquire(shared.keyspace.all_partitions());
-        txn.release();
         self.follow_settled(shared, host, port)
     }
 
@@ -293,7 +295,7 @@ impl Replication {
         self.set_gate(gate::FEW_REPLICAS, false);
     }
 
-    /// As `follow`, where no write is under way.
+    /// As `follow`, where new writes are refused already.
     pub(super) fn follow_settled(
         &self,
         shared: &Arc<Shared>,
@@ -353,6 +355,7 @@ impl Replication {
         self.drop_feeds(shared);
         *self.lonely.lock() = Some(std::time::Instant::now());
         self.count_replicas(&shared.values());
+        restart_append_only(shared);
         true
     }
 
@@ -376,6 +379,15 @@ impl Replication {
     /// Whether this is a replica that has no link to its primary.
     pub(crate) fn is_cut_off(&self) -> bool {
         self.link.lock().as_ref().is_some_and(|link| !link.is_up())
+    }
+
+    /// Whether there is no stream that replicas could be fed with: this is a replica that has no link to its primary, or
+    /// whose role is not decided.
+    pub(crate) fn has_no_stream(&self) -> bool {
+        match &*self.link.lock() {
+            Some(link) => !link.is_up(),
+            None => self.follows(),
+        }
     }
 
     /// The primary asks where we are.

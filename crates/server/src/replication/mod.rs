@@ -29,13 +29,14 @@ use crate::config::Values;
 use crate::log::Consumer;
 use crate::shared::Shared;
 use link::Link;
-use parking_lot::{Mutex, RwLock};
-use redoubt_replication::{History, Peer, ReplId, Standing, Start, good_replicas};
+use parking_lot::{Condvar, Mutex, RwLock};
+use redoubt_commands::CommandError;
+use redoubt_replication::{History, Peer, RESYNC, ReplId, Standing, Start, good_replicas};
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What commands must be looked at more closely for, as bits of one word: usually none is set.
 pub(crate) mod gate {
@@ -68,6 +69,9 @@ pub struct Replication {
     link: Mutex<Option<Link>>,
     /// Held while the role changes.
     change: Mutex<()>,
+    /// Told when more is safe on the disk.
+    syncs: Mutex<()>,
+    synced: Condvar,
     failover: failover::Failover,
     deployment: deployment::Deployment,
     /// Since when there is a backlog and no replica.
@@ -96,6 +100,8 @@ impl Replication {
             waiting: Mutex::default(),
             link: Mutex::default(),
             change: Mutex::default(),
+            syncs: Mutex::default(),
+            synced: Condvar::new(),
             failover: failover::Failover::default(),
             deployment: deployment::Deployment::default(),
             lonely: Mutex::default(),
@@ -183,19 +189,26 @@ impl Replication {
 
     /// Takes a connection as replica that asks for what follows `wanted` (the next byte, counted from 1) of the stream
     /// of `id`.
+    ///
+    /// # Errors
+    /// When it is a member that cannot be fed.
     pub(crate) fn serve(
         &self,
         shared: &Arc<Shared>,
         client: &Arc<Client>,
         peer: Peer,
         psync: Option<(&[u8], i64)>,
-    ) -> Arc<Feed> {
+    ) -> Result<Arc<Feed>, CommandError> {
         let values = shared.values();
-        let start = self.decide(psync);
-        client.set(flag::REPLICA, true);
+        let member = peer.member;
         let feed = Arc::new(Feed::new(Arc::clone(client), peer, Arc::clone(&self.backlog), self.now_ms()));
         let name = feed.name();
-        match start {
+        // Streams belong to an epoch: it does not change before the feed is among those that are closed with it.
+        let role = self.deployment.settled_role();
+        if let Some(member) = &member {
+            role.greet(member).map_err(|stranger| CommandError::owned(format!("ERR {stranger}")))?;
+        }
+        match self.decide(psync) {
             Start::Partial(offset) if feed.resume(offset, &self.history.lock()) => {
                 tracing::info!(
                     "Partial resynchronization request from {name} accepted, from offset {offset}"
@@ -205,20 +218,27 @@ impl Replication {
             }
             start => {
                 let why = if let Start::Full(why) = start { why } else { "the backlog begins later" };
+                let unasked = psync.is_some_and(|(id, _)| id != b"?");
+                self.refused.fetch_add(u64::from(unasked), Relaxed);
+                if member.is_some() && unasked {
+                    tracing::info!("replica {name} needs a full resync, and has not asked for it: {why}");
+                    return Err(CommandError::owned(format!("{RESYNC} {why}")));
+                }
                 tracing::info!("Full resync requested by replica {name}: {why}");
                 self.full.fetch_add(1, Relaxed);
-                self.refused.fetch_add(u64::from(psync.is_some_and(|(id, _)| id != b"?")), Relaxed);
                 self.open_backlog(shared, &values);
                 self.feeds.write().push(Arc::clone(&feed));
                 self.gathering.lock().push(Arc::clone(&feed));
-                if values.replication.repl_diskless_sync_delay.is_none() {
-                    full::start(shared);
-                }
             }
+        }
+        drop(role);
+        client.set(flag::REPLICA, true);
+        if values.replication.repl_diskless_sync_delay.is_none() {
+            full::start(shared);
         }
         *self.lonely.lock() = None;
         self.count_replicas(&values);
-        feed
+        Ok(feed)
     }
 
     fn decide(&self, psync: Option<(&[u8], i64)>) -> Start {
@@ -250,7 +270,31 @@ impl Replication {
     /// A replica has said how far it is.
     pub(crate) fn acknowledged(&self, feed: &Feed, offset: u64, on_disk: Option<u64>) {
         feed.acknowledge(offset, on_disk, self.now_ms());
+        if let Some(member) = &feed.peer.member {
+            self.confirmed(member, offset);
+        }
         self.wake_waiting();
+    }
+
+    /// More of the log is safe on the disk here.
+    pub(crate) fn synced(&self) {
+        self.wake_waiting();
+        drop(self.syncs.lock());
+        self.synced.notify_all();
+    }
+
+    /// Waits until the log is safe up to `offset`, or is not to be, or `enough` says so, or for as long as this.
+    fn await_sync(&self, shared: &Shared, offset: u64, within: Duration, enough: impl Fn() -> bool) {
+        const LOOK_EVERY: Duration = Duration::from_millis(50);
+        let until = Instant::now() + within;
+        let mut syncs = self.syncs.lock();
+        while shared.fsynced_offset().is_some_and(|synced| synced < offset) && !enough() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.synced.wait_for(&mut syncs, left.min(LOOK_EVERY));
+        }
     }
 
     /// Has the clients in WAIT and WAITAOF look again.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub struct Origin {
     id: Option<ReplId>,
     offset: Option<u64>,
-    db: usize,
+    pub(crate) db: usize,
     /// Of the last record; 0: it was written in none.
     epoch: u64,
 }
@@ -28,6 +28,23 @@ impl Origin {
             b"repl-stream-db" => self.db = number().map_or(0, |db| db as usize),
             _ => {}
         }
+    }
+}
+
+impl Origin {
+    /// What follows stands at this place of this stream.
+    pub(crate) fn go_on(&mut self, stream: &[u8], offset: u64) {
+        (self.id, self.offset) = (ReplId::parse(stream), Some(offset));
+    }
+
+    /// A record that followed said the epoch.
+    pub(crate) fn said(&mut self, epoch: Option<u64>) {
+        self.epoch = epoch.unwrap_or(self.epoch);
+    }
+
+    /// So many bytes of the stream followed, or fewer than was said.
+    pub(crate) fn pass(&mut self, bytes: i64) {
+        self.offset = self.offset.map(|offset| offset.saturating_add_signed(bytes));
     }
 }
 
@@ -55,11 +72,24 @@ impl Replication {
         if self.is_active() { self.describe(shared, offset) } else { Aux::new() }
     }
 
+    /// The same for the base of an append-only file: in a deployment somebody goes on from it, even if it fell behind.
+    pub(crate) fn describe_base(&self, shared: &Shared, offset: u64) -> Aux {
+        if self.is_watched() { self.describe_saved(shared, offset) } else { Aux::new() }
+    }
+
+    /// As `restore`, for an append-only file: only in a deployment it says all of where it stands.
+    pub(crate) fn restore_applied(&self, shared: &Shared, origin: &Origin) {
+        if self.is_watched() {
+            self.restore(shared, origin, true);
+        }
+    }
+
     /// The data are those of a snapshot that said this, and nothing was written since. A replica goes on from there; the
     /// replicas of a primary may, if they have not got further.
     pub(crate) fn restore(&self, shared: &Shared, origin: &Origin, will_follow: bool) {
         let Some((id, offset)) = origin.id.zip(origin.offset) else { return };
         shared.log.restart(offset, origin.epoch);
+        let will_follow = will_follow || self.is_watched();
         self.open_backlog(shared, &shared.values());
         self.backlog.restart(offset);
         let mut history = self.history.lock();

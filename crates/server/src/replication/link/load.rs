@@ -29,10 +29,12 @@ pub(super) fn take_over(
         state.sync_total.store(size as i64, Relaxed);
     }
     let _busy = state.busy.lock();
-    if state.is_stopped() {
+    if state.is_over() {
         return Ok(());
     }
     let replication = &shared.replication;
+    // Its files are of data that are about to go; they stay as they are until there are others.
+    crate::aof::rewrite::disable(shared);
     // Our replicas' data is about to go, and nobody may take what we have meanwhile for the primary's.
     replication.drop_feeds(shared);
     replication.distrust();
@@ -47,17 +49,23 @@ pub(super) fn take_over(
             replication.history.lock().restart(id);
             replication.open_backlog(shared, &shared.values());
             shared.log.set_db(*db);
-            // What the append-only file has so far is of other data.
-            if shared.aof.is_on() {
-                shared.aof.schedule_rewrite();
-            }
+            replication.deployment.fill();
+            replication.name_stream(shared);
+            restart_append_only(shared);
             tracing::info!("MASTER <-> REPLICA sync: Finished with success");
         }
         // What has come is a part of the primary's data, which is worse than none.
-        Err(_) => empty(shared, 0, 0),
+        Err(_) => empty(shared, offset, 0),
     }
     replication.set_gate(gate::LOADING, false);
     loaded.map(drop)
+}
+
+/// Begins to append again, where a full sync had to stop that.
+pub(in crate::replication) fn restart_append_only(shared: &Arc<Shared>) {
+    if shared.values().appendonly && !shared.aof.is_on() && crate::aof::rewrite::enable(shared).is_err() {
+        tracing::error!("the append-only file could not be begun again");
+    }
 }
 
 fn await_header(state: &State, wire: &mut Wire) -> Result<Payload, SessionError> {
@@ -76,7 +84,7 @@ fn await_header(state: &State, wire: &mut Wire) -> Result<Payload, SessionError>
             }
         }
         wire.fill(state, SIGN)?;
-        if state.is_stopped() {
+        if state.is_over() {
             return Err(SessionError::Other("stopped".into()));
         }
     }
@@ -191,7 +199,7 @@ impl Incoming<'_> {
     }
 
     fn await_more(&mut self) -> io::Result<()> {
-        if self.state.is_stopped() {
+        if self.state.is_over() {
             return Err(io::Error::other("stopped"));
         }
         if self.signed.elapsed() >= SIGN {

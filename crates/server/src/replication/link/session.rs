@@ -1,11 +1,12 @@
 //! One connection to the primary, from the handshake to its end.
 
 use super::{Phase, State, load};
+use crate::aof::Policy;
 use crate::apply::{Applier, ApplyError, Origin, Relay};
 use crate::config::Values;
 use crate::log::frame;
 use crate::shared::{Shared, unix_ms};
-use redoubt_replication::{Failure, Handshake, Identity, Outcome, Resume};
+use redoubt_replication::{Failure, Handshake, Identity, Member, Outcome, Resume};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -27,6 +28,8 @@ pub(crate) enum SessionError {
     Handshake(#[from] Failure),
     #[error("{0}")]
     Stream(#[from] ApplyError),
+    #[error("a full sync is needed")]
+    ResyncNeeded,
     #[error("the snapshot: {0}")]
     Snapshot(#[from] redoubt_persistence::Error),
     #[error("{0}")]
@@ -52,17 +55,31 @@ pub(super) fn run(shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), Sessio
         return Ok(());
     }
     state.set_phase(Phase::Handshake);
-    match wire.shake_hands(shared, state, &values)? {
-        Outcome::Partial { id } => shared.replication.go_on(shared, &values, id),
+    let replication = &shared.replication;
+    let member = replication.deployment.follower();
+    let unasked = |why: &str| {
+        member.iter().for_each(|member| replication.need_resync(state, member, why));
+        SessionError::ResyncNeeded
+    };
+    let outcome = match wire.shake_hands(shared, state, &values, member) {
+        Err(SessionError::Handshake(Failure::ResyncNeeded(why))) => return Err(unasked(&why)),
+        outcome => outcome?,
+    };
+    match outcome {
+        Outcome::Partial { id } => replication.go_on(shared, &values, id),
+        _ if member.is_some() && !replication.deployment.is_void() => {
+            return Err(unasked("the primary wants to send everything"));
+        }
         Outcome::Full { id, offset } => load::take_over(shared, state, &mut wire, Some((id, offset)))?,
         Outcome::FullWithoutOffset => load::take_over(shared, state, &mut wire, None)?,
     }
-    if state.is_stopped() {
+    if state.is_over() {
         return Ok(());
     }
     state.set_phase(Phase::Connected);
-    shared.replication.link_found(shared);
-    wire.follow(shared, state)
+    replication.link_found(shared);
+    replication.moved();
+    wire.follow(shared, state, member.is_some())
 }
 
 impl Wire {
@@ -120,11 +137,12 @@ impl Wire {
         shared: &Shared,
         state: &State,
         values: &Values,
+        member: Option<Member>,
     ) -> Result<Outcome, SessionError> {
         let mut out = Vec::new();
         let resume = shared.replication.resume(shared);
         let takes_over = shared.replication.failover.takes_over();
-        let mut handshake = Handshake::new(identity(shared, values), resume, takes_over, &mut out);
+        let mut handshake = Handshake::new(identity(shared, values, member), resume, takes_over, &mut out);
         loop {
             self.stream.write_all(&out)?;
             out.clear();
@@ -143,8 +161,13 @@ impl Wire {
         }
     }
 
-    /// Runs the primary's stream.
-    fn follow(&mut self, shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), SessionError> {
+    /// Runs the primary's stream. A member acknowledges each piece at once: clients wait for that.
+    fn follow(
+        &mut self,
+        shared: &Arc<Shared>,
+        state: &Arc<State>,
+        is_member: bool,
+    ) -> Result<(), SessionError> {
         let mut applier = Applier::new(shared, Origin::Primary);
         if !applier.select(state.db.load(Relaxed)) {
             return Err(SessionError::Other("the primary has more databases".into()));
@@ -161,10 +184,14 @@ impl Wire {
                     shared.replication.distrust();
                     return Err(error.into());
                 }
+                shared.replication.moved();
+                if is_member {
+                    ack_at = Instant::now();
+                }
             }
             state.read.store(shared.log.end() + self.input.len() as u64, Relaxed);
             if state.ack_wanted.swap(false, AcqRel) || ack_at <= Instant::now() {
-                self.acknowledge(shared)?;
+                self.acknowledge(shared, state, is_member)?;
                 ack_at = Instant::now() + ACK;
             }
             self.fill(state, ack_at.saturating_duration_since(Instant::now()))?;
@@ -172,11 +199,26 @@ impl Wire {
         Ok(())
     }
 
-    fn acknowledge(&mut self, shared: &Shared) -> io::Result<()> {
+    /// Says how far we are. A member whose disk has to have everything says how far that is.
+    fn acknowledge(&mut self, shared: &Shared, state: &State, is_member: bool) -> io::Result<()> {
+        let (replication, mut reached) = (&shared.replication, shared.log.end());
+        let needs_disk = is_member && shared.aof.policy() == Policy::Always;
+        if needs_disk {
+            replication.await_sync(shared, reached, ACK, || state.is_over());
+        }
+        let on_disk = shared.fsynced_offset();
+        if needs_disk && let Some(on_disk) = on_disk {
+            reached = reached.min(on_disk);
+        }
         let (mut applied, mut synced) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let applied = applied.format(shared.log.end()).as_bytes();
+        let applied = applied.format(reached).as_bytes();
         let mut out = Vec::new();
-        match shared.fsynced_offset() {
+        // Whoever ends the session relies on it that nothing is said afterwards.
+        let _busy = state.busy.lock();
+        if state.is_over() {
+            return Ok(());
+        }
+        match on_disk {
             Some(offset) => {
                 let synced = synced.format(offset).as_bytes();
                 frame(&mut out, &[b"REPLCONF", b"ACK", applied, b"FACK", synced]);
@@ -204,7 +246,7 @@ impl Relay for Handover {
     }
 }
 
-fn identity(shared: &Shared, values: &Values) -> Identity {
+fn identity(shared: &Shared, values: &Values, member: Option<Member>) -> Identity {
     let some = |text: &str| Some(text.as_bytes().to_vec()).filter(|text| !text.is_empty());
     let port = match values.replication.replica_announce_port {
         0 => shared.port.load(Relaxed) as u16,
@@ -215,12 +257,16 @@ fn identity(shared: &Shared, values: &Values) -> Identity {
         password: some(&values.replication.masterauth),
         port,
         ip: Some(values.replication.replica_announce_ip.clone()).filter(|ip| !ip.is_empty()),
+        member,
     }
 }
 
 impl crate::replication::Replication {
     /// Where a session could go on.
     fn resume(&self, shared: &Shared) -> Resume {
+        if self.deployment.is_void() {
+            return Resume::Nothing;
+        }
         Resume::From { id: *self.history.lock().id(), offset: shared.log.end() }
     }
 
@@ -232,6 +278,7 @@ impl crate::replication::Replication {
             if id != *history.id() {
                 history.rename(id, shared.log.end());
                 drop(history);
+                self.name_stream(shared);
                 // They learn the new id by coming again.
                 self.drop_feeds(shared);
             }
