@@ -21,6 +21,7 @@ pub(crate) enum Admission {
 const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.");
 const OOM: CommandError = CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
 const LOADING: CommandError = CommandError::text("LOADING Redis is loading the dataset in memory");
+const READ_ONLY: CommandError = CommandError::text("READONLY You can't write against a read only replica.");
 const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
 
 impl Session {
@@ -79,7 +80,7 @@ impl Session {
             return Err(CommandError::text("NOREPLICAS Not enough good replicas to write."));
         }
         if gate & gate::READ_ONLY != 0 && writes {
-            return Err(CommandError::text("READONLY You can't write against a read only replica."));
+            return Err(READ_ONLY);
         }
         if gate & gate::STALE != 0 && !flags.has(Flags::STALE) {
             return Err(CommandError::text(
@@ -99,6 +100,16 @@ impl Session {
         let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
         let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
         let writes = Session::may_write(command) || (is_exec && queued_writes);
+        if !ha.gate.is_serving() && (writes || command.spec.flags.any(Flags::WRITE.with(Flags::READONLY))) {
+            // Whoever has just been fenced executes nothing, whatever replication knows of that yet.
+            return match ha.view().role {
+                crate::ha::Role::Replica { .. } if !writes => Ok(false),
+                crate::ha::Role::Replica { .. } => Err(READ_ONLY),
+                _ => Err(CommandError::text(
+                    "CLUSTERDOWN This node does not serve: the deployment has no primary yet",
+                )),
+            };
+        }
         if !writes {
             return Ok(false);
         }

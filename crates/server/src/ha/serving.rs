@@ -43,6 +43,8 @@ impl Node {
         if let Some(leading) = &mut self.leading {
             leading.lease = None;
         }
+        // First: a batch that begins after the fence is to see that it has to look more closely.
+        self.shared().replication.set_ha_gate(true);
         self.ha().gate.fence();
         self.shared().log.void();
         self.refresh_gate();
