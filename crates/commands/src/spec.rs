@@ -55,6 +55,8 @@ pub enum ServerOp {
     Watch,
     // pub/sub
     Pubsub(PubsubOp),
+    // failover
+    Sentinel(SentinelOp),
     // replication
     Failover,
     Psync,
@@ -126,6 +128,32 @@ pub enum PubsubOp {
     Unsubscribe,
 }
 
+/// Operations of a Sentinel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each variant is the subcommand of SENTINEL of the same name")]
+pub enum SentinelOp {
+    Ckquorum,
+    Config,
+    Debug,
+    Failover,
+    Flushconfig,
+    GetMasterAddrByName,
+    Help,
+    InfoCache,
+    IsMasterDownByAddr,
+    Master,
+    Masters,
+    Monitor,
+    Myid,
+    PendingScripts,
+    Remove,
+    Replicas,
+    Reset,
+    Sentinels,
+    Set,
+    SimulateFailure,
+}
+
 /// Set of command flags, named as `COMMAND` prints them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Flags(pub u32);
@@ -184,6 +212,10 @@ bits! { Flags, FLAG_NAMES:
 /// Flags of ours that `COMMAND` does not print: how the dispatcher treats a row.
 pub mod internal {
     use super::Flags;
+    /// Part of what a Sentinel's port answers to.
+    pub const SENTINEL: Flags = Flags(1 << 26);
+    /// Of Sentinels only: a server without failover does not know it. It runs whatever state the data are in.
+    pub const ONLY_SENTINEL: Flags = Flags(1 << 27);
     /// Runs holding every partition (FLUSHALL, KEYS, SCAN, SORT with patterns...).
     pub const ALL_PARTITIONS: Flags = Flags(1 << 28);
     /// Counts as a write for CLIENT PAUSE WRITE, although it changes no key (PUBLISH) or is a read (PFCOUNT). Redis keeps

@@ -27,6 +27,7 @@ const FAMILIES: &[Family] = &[
     Family { group: "hyperloglog", rows: specs::hyperloglog::HYPERLOGLOG },
     Family { group: "list", rows: specs::list::LIST },
     Family { group: "pubsub", rows: specs::pubsub::PUBSUB },
+    Family { group: "sentinel", rows: specs::sentinel::SENTINEL },
     Family { group: "server", rows: specs::replication::REPLICATION },
     Family { group: "server", rows: specs::server::SERVER },
     Family { group: "server", rows: specs::server_keys::SERVER_KEYS },
@@ -250,47 +251,55 @@ fn lower(word: u64) -> u64 {
     word | (upper >> 2)
 }
 
-/// All commands, and the index by name.
-pub struct Table {
-    commands: &'static [Command],
-    by_id: Vec<&'static Command>,
+/// Who asks: not everybody sees every command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Audience {
+    /// Clients of a server by itself.
+    #[default]
+    Server,
+    /// Clients of a server with failover built in. They see all commands.
+    Deployment,
+    /// Clients of the port that is a Sentinel's.
+    Sentinel,
+}
+
+impl Audience {
+    fn sees(self, command: &Command) -> bool {
+        let flags = command.spec.flags;
+        match self {
+            Audience::Server => !flags.has(internal::ONLY_SENTINEL),
+            Audience::Deployment => true,
+            Audience::Sentinel => flags.any(internal::SENTINEL.with(internal::ONLY_SENTINEL)),
+        }
+    }
+}
+
+/// The commands an audience sees, by name.
+pub struct Index {
+    commands: Vec<&'static Command>,
     slots: Vec<Slot>,
     shift: u32,
-    /// Commands whose names are too long for the index.
+    /// Commands whose names are too long for the slots.
     long: Vec<&'static Command>,
 }
 
-impl Table {
-    fn build() -> Table {
-        let rows = FAMILIES.iter().flat_map(|family| family.rows.iter().map(|row| (family.group, row)));
-        let mut commands: Vec<Command> = rows.map(|(group, row)| Command::new(row, group, None)).collect();
-        commands.sort_by_key(|command| command.spec.name);
-        let mut next = 0;
-        for command in &mut commands {
-            command.id = next;
-            next += 1;
-            for sub in &mut command.subcommands {
-                sub.id = next;
-                next += 1;
-            }
-        }
-        let commands: &'static [Command] = Vec::leak(commands);
+impl Index {
+    fn build(commands: &'static [Command], audience: Audience) -> Index {
+        let commands: Vec<&'static Command> =
+            commands.iter().filter(|command| audience.sees(command)).collect();
         let capacity = (commands.len() * 4).next_power_of_two();
-        let mut table = Table {
-            commands,
-            by_id: commands
-                .iter()
-                .flat_map(|command| [command].into_iter().chain(&command.subcommands))
-                .collect(),
+        let mut index = Index {
             slots: vec![Slot { name: Folded::default(), command: None }; capacity],
             shift: 64 - capacity.trailing_zeros(),
             long: Vec::new(),
+            commands: Vec::new(),
         };
-        commands.iter().for_each(|command| table.index(command));
-        table
+        commands.iter().for_each(|command| index.add(command));
+        index.commands = commands;
+        index
     }
 
-    fn index(&mut self, command: &'static Command) {
+    fn add(&mut self, command: &'static Command) {
         let Some(name) = Folded::new(command.spec.name.as_bytes()) else {
             self.long.push(command);
             return;
@@ -332,9 +341,73 @@ impl Table {
         }
     }
 
+    /// The command or subcommand a call names; fails with Redis's texts for unknown ones. The arity is not checked.
+    #[inline]
+    pub fn find(&self, args: &Args<'_>) -> Result<&'static Command, CommandError> {
+        match self.lookup(args.get(0)) {
+            None => Err(unknown_command(args)),
+            Some(command) if command.subcommands.is_empty() || args.len() == 1 => Ok(command),
+            Some(command) => command.subcommand(args.get(1)).ok_or_else(|| unknown_subcommand(command, args)),
+        }
+    }
+
     /// Commands, containers but not subcommands, sorted by name.
-    pub fn commands(&self) -> &'static [Command] {
-        self.commands
+    pub fn commands(&self) -> &[&'static Command] {
+        &self.commands
+    }
+
+    /// Commands, and after each its subcommands.
+    pub fn all(&self) -> impl Iterator<Item = &'static Command> {
+        self.commands.iter().flat_map(|command| [*command].into_iter().chain(&command.subcommands))
+    }
+}
+
+/// All commands.
+pub struct Table {
+    by_id: Vec<&'static Command>,
+    indexes: [Index; 3],
+}
+
+impl Table {
+    fn build() -> Table {
+        let rows = FAMILIES.iter().flat_map(|family| family.rows.iter().map(|row| (family.group, row)));
+        let mut commands: Vec<Command> = rows.map(|(group, row)| Command::new(row, group, None)).collect();
+        commands.sort_by_key(|command| command.spec.name);
+        let mut next = 0;
+        for command in &mut commands {
+            command.id = next;
+            next += 1;
+            for sub in &mut command.subcommands {
+                sub.id = next;
+                next += 1;
+            }
+        }
+        let commands: &'static [Command] = Vec::leak(commands);
+        let audiences = [Audience::Server, Audience::Deployment, Audience::Sentinel];
+        let indexes = audiences.map(|audience| Index::build(commands, audience));
+        Table { by_id: indexes[Audience::Deployment as usize].all().collect(), indexes }
+    }
+
+    /// What an audience sees.
+    #[inline]
+    pub fn seen_by(&self, audience: Audience) -> &Index {
+        &self.indexes[audience as usize]
+    }
+
+    /// The command of this name, any case, whoever sees it. Containers are found, subcommands are not.
+    #[inline]
+    pub fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
+        self.seen_by(Audience::Deployment).lookup(name)
+    }
+
+    /// The command or subcommand of a full name, any case ("client|setname"), whoever sees it.
+    pub fn lookup_full(&self, name: &[u8]) -> Option<&'static Command> {
+        self.seen_by(Audience::Deployment).lookup_full(name)
+    }
+
+    /// All commands, containers but not subcommands, sorted by name.
+    pub fn commands(&self) -> &[&'static Command] {
+        self.seen_by(Audience::Deployment).commands()
     }
 
     /// The command or subcommand with this id.
@@ -357,20 +430,16 @@ pub fn table() -> &'static Table {
     &TABLE
 }
 
-/// The command of this name, any case. Containers are found, subcommands are not.
+/// The command of this name, any case, whoever sees it. Containers are found, subcommands are not.
 #[inline]
 pub fn lookup(name: &[u8]) -> Option<&'static Command> {
     TABLE.lookup(name)
 }
 
-/// The command or subcommand a call names; fails with Redis's texts for unknown ones. The arity is not checked.
+/// The command or subcommand a call names, whoever sees it; see [`Index::find`].
 #[inline]
 pub fn find(args: &Args<'_>) -> Result<&'static Command, CommandError> {
-    match lookup(args.get(0)) {
-        None => Err(unknown_command(args)),
-        Some(command) if command.subcommands.is_empty() || args.len() == 1 => Ok(command),
-        Some(command) => command.subcommand(args.get(1)).ok_or_else(|| unknown_subcommand(command, args)),
-    }
+    TABLE.seen_by(Audience::Deployment).find(args)
 }
 
 /// Bytes of an unknown name that are repeated to the client, and of the arguments behind it.
@@ -434,6 +503,20 @@ mod tests {
         for name in ["", "g", "pinG ", "pin\u{7}", "nosuchcommandhasthatname", "client|", "multi\0"] {
             assert!(lookup(name.as_bytes()).is_none(), "{name}");
         }
+    }
+
+    #[test]
+    fn not_everybody_sees_every_command() {
+        let seen =
+            |audience: Audience, name: &str| table().seen_by(audience).lookup(name.as_bytes()).is_some();
+        for (name, expected) in
+            [("get", [true, true, false]), ("ping", [true, true, true]), ("sentinel", [false, true, true])]
+        {
+            let audiences = [Audience::Server, Audience::Deployment, Audience::Sentinel];
+            assert_eq!(audiences.map(|audience| seen(audience, name)), expected, "{name}");
+        }
+        let all: usize = table().seen_by(Audience::Deployment).all().count();
+        assert_eq!(all, table().len());
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub mod flag {
     pub const MONITOR: u32 = 1 << 8;
     /// A replica.
     pub const REPLICA: u32 = 1 << 9;
+    /// Came through the Sentinel port.
+    pub const SENTINEL: u32 = 1 << 10;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.

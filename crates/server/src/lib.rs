@@ -24,6 +24,7 @@ pub mod pubsub;
 pub mod raft;
 pub mod refusal;
 pub mod replication;
+pub mod sentinel;
 mod server;
 pub mod shared;
 pub mod slowlog;

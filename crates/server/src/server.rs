@@ -1,5 +1,6 @@
 //! Starting and ending a server.
 
+use crate::client::flag;
 use crate::config::{Config, Values};
 use crate::cron;
 use crate::net::listener::{self, Listeners, Reopen};
@@ -237,7 +238,8 @@ async fn control(
     let workers = Arc::new(workers);
     let mut tasks = JoinSet::new();
     let mut tcp = JoinSet::new();
-    accept_on(&mut tcp, listeners.tcp, &shared, &workers);
+    accept_on(&mut tcp, listeners.tcp, 0, &shared, &workers);
+    accept_on(&mut tcp, listeners.sentinel, flag::SENTINEL, &shared, &workers);
     if let Some(socket) = listeners.unix {
         let path = shared.values().unixsocket.clone().unwrap_or_default().display().to_string();
         match tokio::net::UnixListener::from_std(socket) {
@@ -249,6 +251,7 @@ async fn control(
     }
     tasks.spawn(crate::replication::cron(Arc::clone(&shared)));
     let ha = ha.map(|ha| tokio::spawn(ha.run()));
+    tasks.spawn(crate::sentinel::watch(Arc::clone(&shared)));
     let mut stop = shared.stop.subscribe();
     loop {
         tokio::select! {
@@ -285,22 +288,25 @@ fn listen_again(
     shared: &Arc<Shared>,
     workers: &Arc<Vec<Worker>>,
 ) -> std::io::Result<()> {
-    let sockets = if values.port == 0 { Vec::new() } else { listener::open_tcp(values)? };
+    let sockets = if values.port == 0 { Vec::new() } else { listener::open_tcp(values, values.port)? };
+    let sentinel = listener::open_sentinel(values)?;
     shared.port.store(if sockets.is_empty() { 0 } else { usize::from(values.port) }, Relaxed);
-    accept_on(tasks, sockets, shared, workers);
+    accept_on(tasks, sockets, 0, shared, workers);
+    accept_on(tasks, sentinel, flag::SENTINEL, shared, workers);
     Ok(())
 }
 
 fn accept_on(
     tasks: &mut JoinSet<()>,
     sockets: Vec<std::net::TcpListener>,
+    flags: u32,
     shared: &Arc<Shared>,
     workers: &Arc<Vec<Worker>>,
 ) {
     for socket in sockets {
         match tokio::net::TcpListener::from_std(socket) {
             Ok(listener) => {
-                tasks.spawn(listener::accept_tcp(listener, Arc::clone(shared), Arc::clone(workers)));
+                tasks.spawn(listener::accept_tcp(listener, flags, Arc::clone(shared), Arc::clone(workers)));
             }
             Err(error) => tracing::error!("a listening socket could not be registered: {error}"),
         }

@@ -127,6 +127,8 @@ pub struct Shared {
     pub port: AtomicUsize,
     /// Failover, where it is switched on.
     pub ha: Option<crate::ha::Ha>,
+    /// What its Sentinel API remembers.
+    pub sentinel: Option<crate::sentinel::Sentinel>,
     /// Channels and their subscribers, MONITOR.
     pub hub: crate::pubsub::Hub,
     /// Commands by their configured names, when `rename-command` changed some.
@@ -180,6 +182,7 @@ impl Shared {
             replication: crate::replication::Replication::new(),
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
+            sentinel: ha.is_some().then(crate::sentinel::Sentinel::default),
             ha,
             hub: crate::pubsub::Hub::default(),
             renamed,
@@ -196,6 +199,7 @@ impl Shared {
         let values = config.values();
         self.keyspace.set_events(crate::pubsub::Hub::event_classes(&values));
         self.hub.configure(&values);
+        self.sentinel.iter().for_each(|sentinel| sentinel.hub.configure(&values));
         self.memory.limit.store(values.maxmemory, Relaxed);
         self.aof.configure(self, &values);
         self.replication.configure(&values);
@@ -230,6 +234,14 @@ impl Shared {
         client.mailbox.post(crate::client::Mail::Kill);
         if self.clients.remove(&client.id).is_some() {
             self.stats.closed(client);
+        }
+    }
+
+    /// Where the client listens: a Sentinel's channels are not those of the server.
+    pub(crate) fn hub_of(&self, client: &Client) -> &crate::pubsub::Hub {
+        match &self.sentinel {
+            Some(sentinel) if client.has(crate::client::flag::SENTINEL) => &sentinel.hub,
+            _ => &self.hub,
         }
     }
 

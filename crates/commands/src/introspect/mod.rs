@@ -1,4 +1,5 @@
-//! COMMAND and its subcommands: what the server says about its own commands, all of it read from the table.
+//! COMMAND and its subcommands: what the server says about the commands that whoever asks can see, all of it read from
+//! the table.
 //!
 //! Shapes: <https://redis.io/docs/latest/commands/command/>
 
@@ -10,35 +11,35 @@ use crate::args::Args;
 use crate::error::CommandError;
 use crate::keys::{KeyList, keys_of};
 use crate::spec::{CATEGORY_NAMES, Categories, Flags};
-use crate::table::{Command, Table, find, table};
+use crate::table::{Command, Index};
 use redoubt_resp::Reply;
 use redoubt_store::glob;
 
 pub use help::help;
 
 /// COMMAND: describes every command.
-pub fn command(_args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let commands = table().commands();
+pub fn command(seen: &Index, _args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    let commands = seen.commands();
     reply.array(commands.len());
     commands.iter().for_each(|command| info::write(command, reply));
     Ok(())
 }
 
 /// COMMAND COUNT: the number of commands, subcommands not counted.
-pub fn count(_args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    reply.int(table().commands().len() as i64);
+pub fn count(seen: &Index, _args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    reply.int(seen.commands().len() as i64);
     Ok(())
 }
 
 /// COMMAND INFO: describes the named commands, with a null for each unknown one; without names, all.
-pub fn info(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+pub fn info(seen: &Index, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let names = args.rest(2);
     if names.is_empty() {
-        return command(args, reply);
+        return command(seen, args, reply);
     }
     reply.array(names.len());
     for name in names {
-        match table().lookup_full(name) {
+        match seen.lookup_full(name) {
             Some(command) => info::write(command, reply),
             None => reply.null(),
         }
@@ -47,7 +48,7 @@ pub fn info(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> 
 }
 
 /// COMMAND DOCS: documentation of the named commands, leaving out unknown ones; without names, of all.
-pub fn docs(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+pub fn docs(seen: &Index, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let names = args.rest(2);
     let open = reply.open();
     let mut pairs = 0;
@@ -56,9 +57,9 @@ pub fn docs(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> 
         pairs += 1;
     };
     if names.is_empty() {
-        table().commands().iter().for_each(&mut write);
+        seen.commands().iter().copied().for_each(&mut write);
     } else {
-        names.iter().filter_map(|name| table().lookup_full(name)).for_each(&mut write);
+        names.iter().filter_map(|name| seen.lookup_full(name)).for_each(&mut write);
     }
     reply.close_map(open, pairs);
     Ok(())
@@ -85,20 +86,16 @@ impl Filter<'_> {
 }
 
 /// COMMAND LIST: names of the commands and subcommands that pass the filter.
-pub fn list(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+pub fn list(seen: &Index, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let filter = parse_filter(args)?;
     let open = reply.open();
     let mut len = 0;
-    for command in all(table()).filter(|command| filter.accepts(command)) {
+    for command in seen.all().filter(|command| filter.accepts(command)) {
         reply.bulk(command.full_name.as_bytes());
         len += 1;
     }
     reply.close_array(open, len);
     Ok(())
-}
-
-fn all(table: &Table) -> impl Iterator<Item = &'static Command> {
-    (0..table.len()).map(|id| table.by_id(id))
 }
 
 fn parse_filter<'a>(args: &Args<'a>) -> Result<Filter<'a>, CommandError> {
@@ -122,16 +119,16 @@ fn parse_filter<'a>(args: &Args<'a>) -> Result<Filter<'a>, CommandError> {
 }
 
 /// COMMAND GETKEYS: the keys of the call that follows.
-pub fn getkeys(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let (call, keys) = parse_call(args)?;
+pub fn getkeys(seen: &Index, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    let (call, keys) = parse_call(seen, args)?;
     reply.array(keys.len());
     keys.iter().for_each(|key| reply.bulk(call.get(key.index)));
     Ok(())
 }
 
 /// COMMAND GETKEYSANDFLAGS: the keys of the call that follows, each with the access made to it.
-pub fn getkeysandflags(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
-    let (call, keys) = parse_call(args)?;
+pub fn getkeysandflags(seen: &Index, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
+    let (call, keys) = parse_call(seen, args)?;
     reply.array(keys.len());
     for key in &keys {
         reply.array(2);
@@ -141,9 +138,9 @@ pub fn getkeysandflags(args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), Com
     Ok(())
 }
 
-fn parse_call<'a>(args: &Args<'a>) -> Result<(Args<'a>, KeyList), CommandError> {
+fn parse_call<'a>(seen: &Index, args: &Args<'a>) -> Result<(Args<'a>, KeyList), CommandError> {
     let call = Args::new(args.rest(2));
-    let command = find(&call).map_err(|_| CommandError::text("ERR Invalid command specified"))?;
+    let command = seen.find(&call).map_err(|_| CommandError::text("ERR Invalid command specified"))?;
     let spec = command.spec;
     if spec.keys.is_empty() {
         return Err(CommandError::text("ERR The command has no key arguments"));
@@ -162,13 +159,15 @@ fn parse_call<'a>(args: &Args<'a>) -> Result<(Args<'a>, KeyList), CommandError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{Audience, table};
 
-    type Writer = fn(&Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
+    type Writer = fn(&Index, &Args<'_>, &mut Reply<'_>) -> Result<(), CommandError>;
 
     fn run(writer: Writer, line: &str, resp3: bool) -> String {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let mut out = Vec::new();
-        match writer(&Args::new(&words), &mut Reply::new(&mut out, resp3)) {
+        match writer(table().seen_by(Audience::Server), &Args::new(&words), &mut Reply::new(&mut out, resp3))
+        {
             Ok(()) => String::from_utf8(out).unwrap().replace("\r\n", " "),
             Err(error) => error.to_string(),
         }

@@ -1,6 +1,6 @@
 //! Rows of the commands on connections.
 
-use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp};
+use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp, internal};
 
 /// Commands on connections, by name.
 pub const CONNECTION: &[CommandSpec] = &[
@@ -12,7 +12,8 @@ pub const CONNECTION: &[CommandSpec] = &[
             .with(Flags::STALE)
             .with(Flags::FAST)
             .with(Flags::NO_AUTH)
-            .with(Flags::ALLOW_BUSY),
+            .with(Flags::ALLOW_BUSY)
+            .with(internal::SENTINEL),
         categories: Categories::CONNECTION,
         run: Run::Server(ServerOp::Auth),
         doc: Doc::new("Proves who the connection belongs to.", "1.0.0", "O(N), N = passwords of the user")
@@ -26,6 +27,7 @@ pub const CONNECTION: &[CommandSpec] = &[
     CommandSpec {
         name: "client",
         arity: -2,
+        flags: internal::SENTINEL,
         run: Run::Container,
         doc: Doc::new("Groups the commands about client connections.", "2.4.0", "By subcommand"),
         subcommands: &[
@@ -325,7 +327,8 @@ pub const CONNECTION: &[CommandSpec] = &[
             .with(Flags::STALE)
             .with(Flags::FAST)
             .with(Flags::NO_AUTH)
-            .with(Flags::ALLOW_BUSY),
+            .with(Flags::ALLOW_BUSY)
+            .with(internal::SENTINEL),
         categories: Categories::CONNECTION,
         run: Run::Server(ServerOp::Hello),
         doc: Doc::new(
@@ -353,7 +356,7 @@ pub const CONNECTION: &[CommandSpec] = &[
     CommandSpec {
         name: "ping",
         arity: -1,
-        flags: Flags::FAST,
+        flags: Flags::FAST.with(internal::SENTINEL),
         categories: Categories::CONNECTION,
         run: Run::Server(ServerOp::Ping),
         doc: Doc::new("Answers PONG, or its argument.", "1.0.0", "O(1)").args(&[Arg::new(
@@ -372,7 +375,8 @@ pub const CONNECTION: &[CommandSpec] = &[
             .with(Flags::STALE)
             .with(Flags::FAST)
             .with(Flags::NO_AUTH)
-            .with(Flags::ALLOW_BUSY),
+            .with(Flags::ALLOW_BUSY)
+            .with(internal::SENTINEL),
         categories: Categories::CONNECTION,
         run: Run::Server(ServerOp::Quit),
         doc: Doc::new("Closes the connection.", "1.0.0", "O(1)")

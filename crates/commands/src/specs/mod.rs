@@ -10,6 +10,7 @@ pub mod hyperloglog;
 pub mod list;
 pub mod pubsub;
 pub mod replication;
+pub mod sentinel;
 pub mod server;
 pub mod server_keys;
 pub mod set;

@@ -29,7 +29,7 @@ pub const PUBSUB: &[CommandSpec] = &[
     CommandSpec {
         name: "psubscribe",
         arity: -2,
-        flags: LISTENING,
+        flags: LISTENING.with(internal::SENTINEL),
         run: run(PubsubOp::Psubscribe),
         doc: Doc::new(
             "Listens to the channels that fit patterns.",
@@ -42,7 +42,7 @@ pub const PUBSUB: &[CommandSpec] = &[
     CommandSpec {
         name: "publish",
         arity: 3,
-        flags: SENDING,
+        flags: SENDING.with(internal::SENTINEL),
         run: run(PubsubOp::Publish),
         doc: Doc::new(
             "Sends a message to a channel.",
@@ -63,7 +63,7 @@ pub const PUBSUB: &[CommandSpec] = &[
     CommandSpec {
         name: "punsubscribe",
         arity: -1,
-        flags: LISTENING,
+        flags: LISTENING.with(internal::SENTINEL),
         run: run(PubsubOp::Punsubscribe),
         doc: Doc::new("Stops listening to patterns, all when none is named.", "2.0.0", "O(N), N = patterns")
             .args(&[PATTERN.multiple().optional()]),
@@ -96,7 +96,7 @@ pub const PUBSUB: &[CommandSpec] = &[
     CommandSpec {
         name: "subscribe",
         arity: -2,
-        flags: LISTENING,
+        flags: LISTENING.with(internal::SENTINEL),
         run: run(PubsubOp::Subscribe),
         doc: Doc::new("Listens to channels.", "2.0.0", "O(N), N = channels of this call")
             .args(&[CHANNEL.multiple()]),
@@ -119,7 +119,7 @@ pub const PUBSUB: &[CommandSpec] = &[
     CommandSpec {
         name: "unsubscribe",
         arity: -1,
-        flags: LISTENING,
+        flags: LISTENING.with(internal::SENTINEL),
         run: run(PubsubOp::Unsubscribe),
         doc: Doc::new("Stops listening to channels, all when none is named.", "2.0.0", "O(N), N = channels")
             .args(&[CHANNEL.multiple().optional()]),

@@ -1,6 +1,6 @@
 //! Rows of the commands on replication.
 
-use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp};
+use crate::spec::{Arg, ArgKind, Categories, CommandSpec, Doc, Flags, Run, ServerOp, internal};
 
 const DANGEROUS: Categories = Categories::DANGEROUS;
 const TARGET: &[Arg] = &[Arg::one_of(
@@ -71,7 +71,11 @@ pub const REPLICATION: &[CommandSpec] = &[
     CommandSpec {
         name: "role",
         arity: 1,
-        flags: Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE).with(Flags::FAST),
+        flags: Flags::NOSCRIPT
+            .with(Flags::LOADING)
+            .with(Flags::STALE)
+            .with(Flags::FAST)
+            .with(internal::SENTINEL),
         categories: Categories::ADMIN.with(DANGEROUS),
         run: Run::Server(ServerOp::Role),
         doc: Doc::new("Tells whether this server is a primary or a replica, and of whom.", "2.8.12", "O(1)"),

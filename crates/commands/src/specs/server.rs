@@ -26,7 +26,7 @@ pub const SERVER: &[CommandSpec] = &[
     CommandSpec {
         name: "command",
         arity: -1,
-        flags: Flags::LOADING.with(Flags::STALE),
+        flags: Flags::LOADING.with(Flags::STALE).with(internal::SENTINEL),
         categories: Categories::CONNECTION,
         run: Run::Server(ServerOp::Command),
         doc: Doc::new("Describes all commands.", "2.8.13", "O(N), N = commands of the server"),
@@ -218,7 +218,7 @@ pub const SERVER: &[CommandSpec] = &[
         name: "info",
         arity: -1,
         // Counts keys; inside a transaction that needs its locks.
-        flags: Flags::LOADING.with(Flags::STALE).with(internal::ALL_PARTITIONS),
+        flags: Flags::LOADING.with(Flags::STALE).with(internal::ALL_PARTITIONS).with(internal::SENTINEL),
         categories: Categories::DANGEROUS,
         run: Run::Server(ServerOp::Info),
         doc: Doc::new("Answers facts and statistics about the server.", "1.0.0", "O(1)")

@@ -22,6 +22,8 @@ const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.
 const OOM: CommandError = CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
 const LOADING: CommandError = CommandError::text("LOADING Redis is loading the dataset in memory");
 const READ_ONLY: CommandError = CommandError::text("READONLY You can't write against a read only replica.");
+/// Rows that run whether data is loaded or not.
+const ANY_TIME: Flags = Flags::LOADING.with(internal::ONLY_SENTINEL);
 const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
 
 impl Session {
@@ -39,6 +41,9 @@ impl Session {
         let flags = command.spec.flags;
         if !self.is_authenticated() && !flags.has(Flags::NO_AUTH) {
             return Err(NOAUTH);
+        }
+        if self.is_sentinel {
+            return self.admit_sentinel(command);
         }
         if self.multi.is_some() && flags.has(Flags::NO_MULTI) {
             return Err(NO_MULTI);
@@ -59,7 +64,7 @@ impl Session {
         if self.restricted {
             self.admit_restricted(command)?;
         }
-        if self.shared.loading.is_on() && !flags.has(Flags::LOADING) {
+        if self.shared.loading.is_on() && !flags.any(ANY_TIME) {
             return Err(LOADING);
         }
         if self.shared.pause.until_ms.load(Relaxed) != 0 && self.is_paused(command) {
@@ -67,6 +72,15 @@ impl Session {
         }
         let queues = self.multi.is_some() && !controls_transaction(command, args);
         Ok(if queues { Admission::Queue } else { Admission::Run })
+    }
+
+    /// What state the data are in is nothing to a Sentinel.
+    #[cold]
+    fn admit_sentinel(&self, command: &Command) -> Result<Admission, CommandError> {
+        if self.restricted {
+            self.admit_restricted(command)?;
+        }
+        Ok(Admission::Run)
     }
 
     /// What a replica, or a primary with too few of them, refuses.
@@ -82,12 +96,12 @@ impl Session {
         if gate & gate::READ_ONLY != 0 && writes {
             return Err(READ_ONLY);
         }
-        if gate & gate::STALE != 0 && !flags.has(Flags::STALE) {
+        if gate & gate::STALE != 0 && !flags.any(Flags::STALE.with(internal::ONLY_SENTINEL)) {
             return Err(CommandError::text(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if gate & gate::LOADING != 0 && !flags.has(Flags::LOADING) {
+        if gate & gate::LOADING != 0 && !flags.any(ANY_TIME) {
             return Err(CommandError::text("LOADING Redis is loading the dataset in memory"));
         }
         Ok(())

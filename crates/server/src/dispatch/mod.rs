@@ -173,9 +173,9 @@ impl Session {
     #[inline]
     fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
         match &self.shared.renamed {
-            Some(renamed) if self.applies.is_none() => renamed.lookup(name),
-            // Streams have the original names.
-            _ => table::lookup(name),
+            // Streams have the original names, and so have Sentinels.
+            Some(renamed) if self.applies.is_none() && !self.is_sentinel => renamed.lookup(name, self.seen),
+            _ => self.seen.lookup(name),
         }
     }
 

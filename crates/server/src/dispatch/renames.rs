@@ -2,7 +2,7 @@
 
 use crate::config::Rename;
 use hashbrown::HashMap;
-use redoubt_commands::table::{self, Command};
+use redoubt_commands::table::{self, Command, Index};
 
 /// Names that differ from the table's: to a command, or to none when it was removed.
 pub struct Renames {
@@ -27,11 +27,11 @@ impl Renames {
         Some(Renames { names })
     }
 
-    /// The command that answers to this name.
-    pub fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
+    /// The command that answers to this name, if it is among those seen.
+    pub fn lookup(&self, name: &[u8], seen: &Index) -> Option<&'static Command> {
         match self.names.get(&name.to_ascii_lowercase()) {
-            Some(renamed) => *renamed,
-            None => table::lookup(name),
+            Some(renamed) => renamed.filter(|command| seen.lookup(command.spec.name.as_bytes()).is_some()),
+            None => seen.lookup(name),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::shared::{Shared, unix_ms};
 use crate::slowlog::{SlowLog, without_secrets};
 use redoubt_commands::Args;
 use redoubt_commands::spec::Flags;
-use redoubt_commands::table::Command;
+use redoubt_commands::table::{self, Audience, Command, Index};
 use redoubt_replication::Peer;
 use redoubt_store::Txn;
 use std::cell::{Cell, RefCell};
@@ -84,6 +84,10 @@ pub(crate) struct Session {
     pub(crate) listens: bool,
     /// Not every command may run: subscriptions in RESP2, or MONITOR.
     pub(crate) restricted: bool,
+    /// The client talks to a Sentinel, not to a server.
+    pub(crate) is_sentinel: bool,
+    /// The commands that are there for the client.
+    pub(crate) seen: &'static Index,
     /// What the client said with REPLCONF.
     pub(crate) peer: Box<Peer>,
     /// The client is a replica, fed from here.
@@ -107,6 +111,12 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Session {
         let authenticated = shared.values().requirepass.is_empty();
+        let is_sentinel = client.has(flag::SENTINEL);
+        let audience = match shared.ha {
+            _ if is_sentinel => Audience::Sentinel,
+            Some(_) => Audience::Deployment,
+            None => Audience::Server,
+        };
         Session {
             shared,
             client,
@@ -124,6 +134,8 @@ impl Session {
             subscriptions: None,
             listens: false,
             restricted: false,
+            is_sentinel,
+            seen: table::table().seen_by(audience),
             peer: Box::default(),
             feed: None,
             waiting: None,
@@ -196,7 +208,7 @@ impl Session {
         {
             let nanos = scope.clock.delta_as_nanos(started, now);
             self.client.last_command.store(command.id + 1, Relaxed);
-            if self.shared.hub.is_monitored() {
+            if self.shared.hub.is_monitored() && !self.is_sentinel {
                 let mut delivery = self.delivery.borrow_mut();
                 self.shared.hub.show(&mut delivery, &self.client, self.db, command, args.words());
             }

@@ -42,8 +42,7 @@ pub(crate) async fn start(shared: &Arc<Shared>) -> Result<Option<Started>, Strin
             .ok_or("ha-port: the client port is too high to add 10000 to it")?,
         port => port,
     };
-    let listeners =
-        listener::open_tcp(&Values { port, ..(*values).clone() }).map_err(|error| error.to_string())?;
+    let listeners = listener::open_tcp(&values, port).map_err(|error| error.to_string())?;
     let announcement = announcement(&values, client_port, port);
     let password = match values.replication.masterauth.as_str() {
         "" => &values.requirepass,

@@ -108,7 +108,7 @@ pub struct View {
 }
 
 impl View {
-    pub(super) fn new(values: &HaValues) -> View {
+    pub(crate) fn new(values: &HaValues) -> View {
         View {
             name: values.name.clone(),
             timing: values.timing.clone(),

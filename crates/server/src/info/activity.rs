@@ -36,7 +36,7 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.field("client_recent_max_output_buffer", output);
     page.field("blocked_clients", facts.shared.stats.blocked.load(Relaxed));
     page.field("tracking_clients", 0);
-    page.field("pubsub_clients", facts.shared.hub.client_count());
+    page.field("pubsub_clients", facts.hub().client_count());
     page.field("watching_clients", watching);
     page.field("clients_in_timeout_table", timeouts);
     page.field("total_watched_keys", watched);
@@ -68,9 +68,9 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("evicted_scripts", 0);
     page.field("keyspace_hits", stats.hits());
     page.field("keyspace_misses", stats.misses());
-    page.field("pubsub_channels", facts.shared.hub.channel_count(Kind::Channel));
-    page.field("pubsub_patterns", facts.shared.hub.pattern_count());
-    page.field("pubsubshard_channels", facts.shared.hub.channel_count(Kind::Shard));
+    page.field("pubsub_channels", facts.hub().channel_count(Kind::Channel));
+    page.field("pubsub_patterns", facts.hub().pattern_count());
+    page.field("pubsubshard_channels", facts.hub().channel_count(Kind::Shard));
     // Nothing here forks.
     page.same(&["latest_fork_usec", "total_forks"], 0);
     page.same(&["migrate_cached_sockets", "slave_expires_tracked_keys"], 0);

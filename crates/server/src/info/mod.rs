@@ -7,6 +7,7 @@ mod activity;
 mod memory;
 mod node;
 mod rates;
+mod sentinel;
 
 pub(crate) use memory::{Allocator, ratio, resident_bytes};
 pub use rates::{PerSecond, Rates, Totals};
@@ -34,6 +35,18 @@ pub(crate) struct Facts<'a> {
     pub(crate) keys: Vec<KeyCount>,
     /// For the time commands took.
     pub(crate) clock: &'a quanta::Clock,
+    /// Asked of a Sentinel.
+    pub(crate) sentinel: bool,
+}
+
+impl Facts<'_> {
+    /// The channels of whom is asked.
+    fn hub(&self) -> &crate::pubsub::Hub {
+        match &self.shared.sentinel {
+            Some(sentinel) if self.sentinel => &sentinel.hub,
+            _ => &self.shared.hub,
+        }
+    }
 }
 
 /// Text of sections.
@@ -68,22 +81,34 @@ struct Section {
     by_default: bool,
     /// Printed by INFO ALL. Modules are in EVERYTHING only.
     in_all: bool,
+    whose: Whose,
     print: fn(&Facts<'_>, &mut Page),
 }
 
+/// Who has a section.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Servers.
+    Servers,
+    /// Servers and Sentinels.
+    All,
+    /// Sentinels, and servers that have failover built in.
+    Sentinels,
+}
+
 const fn section(title: &'static str, print: fn(&Facts<'_>, &mut Page)) -> Section {
-    Section { title, by_default: true, in_all: true, print }
+    Section { title, by_default: true, in_all: true, whose: Whose::Servers, print }
 }
 
 const SECTIONS: &[Section] = &[
-    section("Server", node::server),
-    section("Clients", activity::clients),
+    Section { whose: Whose::All, ..section("Server", node::server) },
+    Section { whose: Whose::All, ..section("Clients", activity::clients) },
     section("Memory", memory::memory),
     section("Persistence", node::persistence),
-    section("Stats", activity::stats),
+    Section { whose: Whose::All, ..section("Stats", activity::stats) },
     section("Replication", node::replication),
     section("Ha", node::ha),
-    section("CPU", node::cpu),
+    Section { whose: Whose::All, ..section("CPU", node::cpu) },
     // There are no modules, so the section is a heading.
     Section { in_all: false, ..section("Modules", |_, _| {}) },
     Section { by_default: false, ..section("Commandstats", activity::command_stats) },
@@ -91,6 +116,7 @@ const SECTIONS: &[Section] = &[
     Section { by_default: false, ..section("Latencystats", activity::latency_stats) },
     section("Cluster", node::cluster),
     section("Keyspace", node::keyspace),
+    Section { whose: Whose::Sentinels, ..section("Sentinel", sentinel::sentinel) },
 ];
 
 /// Whether `words` (the arguments of INFO) ask for a section.
@@ -110,7 +136,12 @@ fn is_wanted(section: &Section, words: &[&[u8]]) -> bool {
 /// The text of the sections that `words` ask for; unknown names ask for nothing.
 pub(crate) fn report(facts: &Facts<'_>, words: &[&[u8]]) -> String {
     let mut page = Page::default();
-    for section in SECTIONS.iter().filter(|section| is_wanted(section, words)) {
+    let has = |section: &&Section| match section.whose {
+        Whose::Servers => !facts.sentinel,
+        Whose::All => true,
+        Whose::Sentinels => facts.shared.ha.is_some(),
+    };
+    for section in SECTIONS.iter().filter(has).filter(|section| is_wanted(section, words)) {
         page.heading(section.title);
         (section.print)(facts, &mut page);
     }

@@ -19,7 +19,7 @@ pub(super) fn server(facts: &Facts<'_>, page: &mut Page) {
     page.field("redoubt_version", REDOUBT_VERSION);
     page.field("redis_git_sha1", "00000000");
     page.field("redis_git_dirty", 0);
-    page.field("redis_mode", "standalone");
+    page.field("redis_mode", if facts.sentinel { "sentinel" } else { "standalone" });
     page.field("os", operating_system());
     page.field("arch_bits", usize::BITS);
     page.field("monotonic_clock", "POSIX clock_gettime");
@@ -28,7 +28,8 @@ pub(super) fn server(facts: &Facts<'_>, page: &mut Page) {
     page.field("process_id", std::process::id());
     page.field("process_supervised", values.supervised);
     page.field("run_id", &shared.run_id);
-    page.field("tcp_port", shared.port.load(Relaxed));
+    let port = shared.port.load(Relaxed);
+    page.field("tcp_port", if facts.sentinel { usize::from(values.ha.sentinel_port) } else { port });
     page.field("server_time_usec", now.as_micros());
     page.field("uptime_in_seconds", uptime);
     page.field("uptime_in_days", uptime / (24 * 3600));
@@ -51,6 +52,12 @@ fn listeners(facts: &Facts<'_>, page: &mut Page) {
     }
     if let Some(path) = &facts.values.unixsocket {
         page.field(&format!("listener{number}"), format_args!("name=unix,bind={}", path.display()));
+        number += 1;
+    }
+    let port = facts.values.ha.sentinel_port;
+    if facts.values.ha.enabled && port != 0 {
+        let binds: String = facts.values.bind.iter().map(|bind| format!("bind={bind},")).collect();
+        page.field(&format!("listener{number}"), format_args!("name=sentinel,{binds}port={port}"));
     }
 }
 

@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, UnixListener};
 #[derive(Default)]
 pub(crate) struct Listeners {
     pub(crate) tcp: Vec<std::net::TcpListener>,
+    /// Those of the Sentinel API.
+    pub(crate) sentinel: Vec<std::net::TcpListener>,
     pub(crate) unix: Option<std::os::unix::net::UnixListener>,
 }
 
@@ -33,18 +35,26 @@ pub(crate) struct Reopen {
 pub(crate) fn open(values: &Values) -> io::Result<Listeners> {
     let mut listeners = Listeners::default();
     if values.port != 0 || values.unixsocket.is_none() {
-        listeners.tcp = open_tcp(values)?;
+        listeners.tcp = open_tcp(values, values.port)?;
     }
+    listeners.sentinel = open_sentinel(values)?;
     if let Some(path) = &values.unixsocket {
         listeners.unix = Some(listen_unix(path, values.unixsocketperm)?);
     }
     Ok(listeners)
 }
 
-/// Binds the TCP addresses; port 0 is any free one. An address that starts with `-` may be missing on this machine.
-pub(crate) fn open_tcp(values: &Values) -> io::Result<Vec<std::net::TcpListener>> {
+/// Binds the Sentinel API's port, if there is to be one.
+pub(crate) fn open_sentinel(values: &Values) -> io::Result<Vec<std::net::TcpListener>> {
+    match values.ha.sentinel_port {
+        port if values.ha.enabled && port != 0 => open_tcp(values, port),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Binds a port at the TCP addresses; port 0 is any free one. An address that starts with `-` may be missing on this machine.
+pub(crate) fn open_tcp(values: &Values, mut port: u16) -> io::Result<Vec<std::net::TcpListener>> {
     let mut listeners = Vec::new();
-    let mut port = values.port;
     for bind in &values.bind {
         let (name, optional) = match bind.strip_prefix('-') {
             Some(name) => (name, true),
@@ -113,12 +123,17 @@ fn listen_unix(path: &Path, mode: Option<u32>) -> io::Result<std::os::unix::net:
     Ok(listener)
 }
 
-/// Accepts TCP connections until the server stops.
-pub(crate) async fn accept_tcp(listener: TcpListener, shared: Arc<Shared>, workers: Arc<Vec<Worker>>) {
+/// Accepts TCP connections until the server stops; clients get these flags.
+pub(crate) async fn accept_tcp(
+    listener: TcpListener,
+    flags: u32,
+    shared: Arc<Shared>,
+    workers: Arc<Vec<Worker>>,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(error) = admit_tcp(stream, peer, &shared, &workers) {
+                if let Err(error) = admit_tcp(stream, peer, flags, &shared, &workers) {
                     tracing::debug!("a connection from {peer} ended while it was accepted: {error}");
                 }
             }
@@ -144,7 +159,7 @@ pub(crate) async fn accept_unix(
                         format!("{path}:0"),
                         format!("{path}:0"),
                         fd,
-                        true,
+                        flag::UNIX,
                         &shared,
                         &workers,
                     )
@@ -167,6 +182,7 @@ async fn back_off(error: &io::Error) {
 fn admit_tcp(
     stream: tokio::net::TcpStream,
     peer: SocketAddr,
+    flags: u32,
     shared: &Arc<Shared>,
     workers: &[Worker],
 ) -> io::Result<()> {
@@ -184,7 +200,7 @@ fn admit_tcp(
         return (&stream).write_all(PROTECTED.as_bytes());
     }
     let fd = stream.as_raw_fd();
-    admit(Accepted::Tcp(stream), peer.to_string(), local.to_string(), fd, false, shared, workers)
+    admit(Accepted::Tcp(stream), peer.to_string(), local.to_string(), fd, flags, shared, workers)
 }
 
 /// Protected mode: without a password only loopback is served.
@@ -202,7 +218,7 @@ fn admit(
     addr: String,
     laddr: String,
     fd: i32,
-    unix: bool,
+    flags: u32,
     shared: &Arc<Shared>,
     workers: &[Worker],
 ) -> io::Result<()> {
@@ -216,7 +232,7 @@ fn admit(
         };
     }
     let client = Arc::new(Client::new(shared.next_client_id(), addr, laddr, fd, unix_ms()));
-    client.set(flag::UNIX, unix);
+    client.set(flags, true);
     shared.stats.connection();
     shared.clients.insert(client.id, Arc::clone(&client));
     let worker = workers.iter().min_by_key(|worker| worker.load.load(Relaxed)).expect("there is a worker");

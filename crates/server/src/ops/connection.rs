@@ -2,6 +2,7 @@
 
 use crate::dispatch::{Scope, Session, Step};
 use crate::ops::Outcome;
+use crate::replication::Told;
 use crate::version::REDIS_VERSION;
 use redoubt_commands::{Args, CommandError, Context};
 
@@ -133,9 +134,10 @@ impl Session {
 
     fn greet(&self, scope: &mut Scope<'_>) {
         let id = self.client.id as i64;
-        let resp3 = self.resp3;
+        let (resp3, sentinel) = (self.resp3, self.is_sentinel);
+        let role = if Told::of(&self.shared) == Told::Primary { "master" } else { "replica" };
         let mut reply = self.reply(scope);
-        reply.map(8);
+        reply.map(if sentinel { 7 } else { 8 });
         reply.bulk(b"server");
         reply.bulk(b"redis");
         reply.bulk(b"version");
@@ -145,9 +147,11 @@ impl Session {
         reply.bulk(b"id");
         reply.int(id);
         reply.bulk(b"mode");
-        reply.bulk(b"standalone");
-        reply.bulk(b"role");
-        reply.bulk(b"master");
+        reply.bulk(if sentinel { b"sentinel" } else { b"standalone" });
+        if !sentinel {
+            reply.bulk(b"role");
+            reply.bulk(role.as_bytes());
+        }
         reply.bulk(b"modules");
         reply.array(0);
         reply.bulk(b"server_name");

@@ -12,11 +12,23 @@ impl Session {
         args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Result<(), CommandError> {
-        let keys = self.count_keys(ctx.txn.held().is_empty(), &mut ctx.txn);
-        let facts = Facts { shared: &self.shared, values: scope.values, keys, clock: scope.clock };
-        let text = report(&facts, args.rest(1));
+        let text = self.report(ctx, args.rest(1), self.is_sentinel, scope);
         self.reply(scope).verbatim("txt", text.as_bytes());
         Ok(())
+    }
+
+    /// The text of sections, of this server or of its Sentinel.
+    pub(super) fn report(
+        &self,
+        ctx: &mut Context<'_>,
+        sections: &[&[u8]],
+        sentinel: bool,
+        scope: &Scope<'_>,
+    ) -> String {
+        let keys =
+            if sentinel { Vec::new() } else { self.count_keys(ctx.txn.held().is_empty(), &mut ctx.txn) };
+        let facts = Facts { shared: &self.shared, values: scope.values, keys, clock: scope.clock, sentinel };
+        report(&facts, sections)
     }
 
     /// Keys by database. Holding nothing, it looks at one partition after the other; a transaction holds them all.

@@ -14,17 +14,17 @@ impl Session {
     ) -> Result<(), CommandError> {
         let mut reply = self.reply(scope);
         match op {
-            ServerOp::CommandCount => introspect::count(args, &mut reply),
-            ServerOp::CommandDocs => introspect::docs(args, &mut reply),
-            ServerOp::CommandGetkeys => introspect::getkeys(args, &mut reply),
-            ServerOp::CommandGetkeysandflags => introspect::getkeysandflags(args, &mut reply),
+            ServerOp::CommandCount => introspect::count(self.seen, args, &mut reply),
+            ServerOp::CommandDocs => introspect::docs(self.seen, args, &mut reply),
+            ServerOp::CommandGetkeys => introspect::getkeys(self.seen, args, &mut reply),
+            ServerOp::CommandGetkeysandflags => introspect::getkeysandflags(self.seen, args, &mut reply),
             ServerOp::CommandHelp => {
                 introspect::help("command", &mut reply);
                 Ok(())
             }
-            ServerOp::CommandInfo => introspect::info(args, &mut reply),
-            ServerOp::CommandList => introspect::list(args, &mut reply),
-            _ => introspect::command(args, &mut reply),
+            ServerOp::CommandInfo => introspect::info(self.seen, args, &mut reply),
+            ServerOp::CommandList => introspect::list(self.seen, args, &mut reply),
+            _ => introspect::command(self.seen, args, &mut reply),
         }
     }
 }

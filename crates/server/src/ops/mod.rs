@@ -12,6 +12,7 @@ mod memory;
 mod pubsub;
 mod replication;
 mod save;
+mod sentinel;
 mod server;
 mod slowlog;
 
@@ -95,6 +96,7 @@ impl Session {
             Op::Lolwut => done(self.lolwut(args, scope)),
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
+            Op::Sentinel(op) => self.sentinel_op(ctx, op, args, scope),
             Op::Failover
             | Op::Psync
             | Op::Replconf

@@ -25,6 +25,11 @@ impl Session {
             PubsubOp::Punsubscribe => self.unsubscribe(Kind::Pattern, "punsubscribe", args, scope),
             PubsubOp::Sunsubscribe => self.unsubscribe(Kind::Shard, "sunsubscribe", args, scope),
             PubsubOp::Publish => {
+                if self.is_sentinel {
+                    return Err(CommandError::text(
+                        "ERR Only HELLO messages are accepted by Sentinel instances.",
+                    ));
+                }
                 let (hub, hold) = (&self.shared.hub, self.hold_of_message(ctx));
                 let count = hub.publish(&mut self.delivery.borrow_mut(), args.get(1), args.get(2), hold);
                 self.tell_replicas(ctx, args);
@@ -77,7 +82,7 @@ impl Session {
     fn subscribe(&mut self, kind: Kind, word: &str, args: &Args<'_>, scope: &mut Scope<'_>) {
         for name in args.rest(1) {
             let subscriptions = self.subscriptions.get_or_insert_default();
-            subscriptions.add(&self.shared.hub, kind, name, &self.client);
+            subscriptions.add(self.shared.hub_of(&self.client), kind, name, &self.client);
             let count = subscriptions.count(kind);
             self.confirm(word, Some(name), count, scope);
         }
@@ -93,7 +98,7 @@ impl Session {
             if args.len() == 1 { all.iter().map(|name| &**name).collect() } else { args.rest(1).to_vec() };
         for name in &names {
             if let Some(subscriptions) = &mut self.subscriptions {
-                subscriptions.remove(&self.shared.hub, kind, name, &self.client);
+                subscriptions.remove(self.shared.hub_of(&self.client), kind, name, &self.client);
                 // What was sent to the channel before comes before the confirmation.
                 self.take_inbox(scope.output);
             }
@@ -125,7 +130,7 @@ impl Session {
     /// Stops listening to anything, MONITOR included (RESET, the end of the connection).
     pub(crate) fn leave_channels(&mut self) {
         if let Some(mut subscriptions) = self.subscriptions.take() {
-            subscriptions.clear(&self.shared.hub, &self.client);
+            subscriptions.clear(self.shared.hub_of(&self.client), &self.client);
         }
         if self.client.has(flag::MONITOR) {
             self.shared.hub.remove_monitor(&self.client);

@@ -3,7 +3,7 @@
 use crate::client::flag;
 use crate::dispatch::{ReplyMode, Scope, Session, Step};
 use crate::ops::Outcome;
-use crate::replication::{FailoverRequest, Follow, Waiting, Wanted, said_epoch};
+use crate::replication::{FailoverRequest, Follow, Told, Waiting, Wanted, said_epoch};
 use crate::shared::unix_ms;
 use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, Context};
@@ -218,6 +218,13 @@ impl Session {
         let shared = Arc::clone(&self.shared);
         let end = shared.log.end() as i64;
         let mut reply = self.reply(scope);
+        if let Some(ha) = shared.ha.as_ref().filter(|_| self.is_sentinel) {
+            reply.array(2);
+            reply.bulk(b"sentinel");
+            reply.array(1);
+            reply.bulk(ha.view().name.as_bytes());
+            return;
+        }
         let told = shared.replication.link_role(|(host, port, state)| {
             reply.array(5);
             reply.bulk(b"slave");
@@ -227,6 +234,15 @@ impl Session {
             reply.int(if state == "connected" { end } else { -1 });
         });
         if told.is_some() {
+            return;
+        }
+        if let Told::Lonely { host, port } = Told::of(&shared) {
+            reply.array(5);
+            reply.bulk(b"slave");
+            reply.bulk(host.as_bytes());
+            reply.int(i64::from(port));
+            reply.bulk(b"connect");
+            reply.int(-1);
             return;
         }
         let feeds: Vec<_> = shared.replication.feeds().into_iter().filter(|feed| feed.is_online()).collect();

@@ -1,6 +1,6 @@
 //! INFO replication, with Redis's fields in Redis's order.
 
-use super::Replication;
+use super::{Replication, Told};
 use crate::config::Values;
 use crate::info::Page;
 use crate::shared::Shared;
@@ -9,9 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Prints the section.
 pub(crate) fn print(shared: &Shared, values: &Values, page: &mut Page) {
     let replication = &shared.replication;
-    page.field("role", if replication.follows() { "slave" } else { "master" });
+    let told = Told::of(shared);
+    page.field("role", if told == Told::Primary { "master" } else { "slave" });
     if let Some(link) = &*replication.link.lock() {
         link.print(shared, values, page);
+    } else if let Told::Lonely { host, port } = &told {
+        print_lonely(host, *port, shared, values, page);
     }
     replication.print_replicas(values, page);
     page.field("master_failover_state", replication.failover.state());
@@ -25,6 +28,21 @@ pub(crate) fn print(shared: &Shared, values: &Values, page: &mut Page) {
     page.field("repl_backlog_size", values.replication.repl_backlog_size);
     page.field("repl_backlog_first_byte_offset", range.map_or(0, |(first, _)| first + 1));
     page.field("repl_backlog_histlen", range.map_or(0, |(first, end)| end - first));
+}
+
+/// What a replica prints, for one that has no link.
+fn print_lonely(host: &str, port: u16, shared: &Shared, values: &Values, page: &mut Page) {
+    page.field("master_host", host);
+    page.field("master_port", port);
+    page.field("master_link_status", "down");
+    page.field("master_last_io_seconds_ago", -1);
+    page.field("master_sync_in_progress", 0);
+    page.field("slave_read_repl_offset", shared.log.end());
+    page.field("slave_repl_offset", shared.log.end());
+    page.field("master_link_down_since_seconds", -1);
+    page.field("slave_priority", values.replication.replica_priority);
+    page.field("slave_read_only", u8::from(values.replication.replica_read_only));
+    page.field("replica_announced", u8::from(values.replication.replica_announced));
 }
 
 impl Replication {

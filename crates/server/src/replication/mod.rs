@@ -11,6 +11,7 @@ mod feed;
 mod full;
 mod link;
 mod restart;
+mod role;
 mod wait;
 
 pub(crate) use backlog::Backlog;
@@ -22,6 +23,7 @@ pub(crate) use failover::Request as FailoverRequest;
 pub(crate) use feed::{Feed, Refill};
 pub(crate) use link::Follow;
 pub use restart::Origin;
+pub(crate) use role::Told;
 pub(crate) use wait::{Waiting, Wanted};
 
 use crate::client::{Client, flag};

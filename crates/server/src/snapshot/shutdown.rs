@@ -45,7 +45,7 @@ impl State {
     }
 }
 
-/// Work that another thread does for a client's command.
+/// Work that somebody else does for a client's command.
 pub struct Errand {
     client: Arc<Client>,
     outcome: OnceLock<Result<(), CommandError>>,
@@ -58,7 +58,7 @@ impl Errand {
         name: &str,
         work: impl FnOnce() -> Result<(), CommandError> + Send + 'static,
     ) -> Arc<Errand> {
-        let errand = Arc::new(Errand { client: Arc::clone(client), outcome: OnceLock::new() });
+        let errand = Errand::new(client);
         let theirs = Arc::clone(&errand);
         let spawned = std::thread::Builder::new().name(name.into()).spawn(move || theirs.finish(work()));
         if let Err(error) = spawned {
@@ -66,6 +66,21 @@ impl Errand {
             errand.finish(Err(CommandError::text("ERR no thread to be had for this")));
         }
         errand
+    }
+
+    /// Waits for something on the client's own thread. The client is woken when it is done.
+    pub(crate) fn wait_for(
+        client: &Arc<Client>,
+        work: impl Future<Output = Result<(), CommandError>> + 'static,
+    ) -> Arc<Errand> {
+        let errand = Errand::new(client);
+        let theirs = Arc::clone(&errand);
+        tokio::task::spawn_local(async move { theirs.finish(work.await) });
+        errand
+    }
+
+    fn new(client: &Arc<Client>) -> Arc<Errand> {
+        Arc::new(Errand { client: Arc::clone(client), outcome: OnceLock::new() })
     }
 
     fn finish(&self, outcome: Result<(), CommandError>) {
