@@ -107,7 +107,8 @@ const SECTIONS: &[Section] = &[
     section("Persistence", node::persistence),
     Section { whose: Whose::All, ..section("Stats", activity::stats) },
     section("Replication", node::replication),
-    section("Ha", node::ha),
+    // Scripts look for the one `role` in what INFO prints by itself.
+    Section { by_default: false, ..section("Ha", node::ha) },
     Section { whose: Whose::All, ..section("CPU", node::cpu) },
     // There are no modules, so the section is a heading.
     Section { in_all: false, ..section("Modules", |_, _| {}) },
