@@ -1,3 +1,5 @@
+//! Answers to views made by hand.
+
 use super::*;
 use crate::sentinel::sample;
 use redoubt_commands::find;

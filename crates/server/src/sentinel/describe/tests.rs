@@ -1,3 +1,5 @@
+//! Fields of views made by hand.
+
 use super::*;
 use crate::sentinel::sample::{NOW, changed, heard, sample};
 use redoubt_ha::{Incarnation, Process};

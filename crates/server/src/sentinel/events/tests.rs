@@ -1,3 +1,5 @@
+//! Messages between views made by hand.
+
 use super::*;
 use crate::ha::Failover;
 use crate::sentinel::sample::{NOW, changed, heard, sample};
