@@ -5,6 +5,8 @@ pub mod aof;
 pub mod disk;
 mod error;
 mod lzf;
+mod place;
 pub mod rdb;
 
 pub use error::{Error, ErrorKind};
+pub use place::PartPlace;

@@ -4,9 +4,9 @@ mod common;
 
 use common::{all, describe, file, hash, info, keys, limits, list, set, stream, zset};
 use proptest::prelude::*;
-use redoubt_persistence::ErrorKind;
 use redoubt_persistence::rdb::{Options, Reader, Record, Trailer, Writer, dump, restore, write_select};
-use redoubt_store::Value;
+use redoubt_persistence::{ErrorKind, PartPlace};
+use redoubt_store::{Stream, StreamId, Value};
 
 fn options() -> impl Iterator<Item = Options> {
     (10..=12)
@@ -175,6 +175,26 @@ fn a_file_is_joined_from_parts() {
     }
 }
 
+/// With groups, one of which waits for much, and one whose consumers do not.
+fn big_stream() -> Value {
+    let (mut stream, limits) = (Stream::new(), limits());
+    for at in 1..=9000u64 {
+        let value = at.to_string();
+        assert!(stream.add(StreamId::new(at / 3 + 1, at), &[b"name", value.as_bytes(), b"b", b"x"], &limits));
+    }
+    for (group, consumers) in [(b"first", 3), (b"other", 2500)] {
+        stream.create_group(group, StreamId::MIN, Some(0));
+        for number in 0..consumers {
+            let name = format!("consumer{number}");
+            let (id, _) = stream.group_mut(group).expect("made").create_consumer(name.as_bytes(), 77);
+            if number != 1 {
+                stream.deliver(group, id, if consumers == 3 { 4000 } else { 2 }, Some(1000 + number), |_| {});
+            }
+        }
+    }
+    Value::Stream(stream)
+}
+
 #[test]
 fn big_values_are_written_in_parts() {
     let fields: Vec<_> = (0..30_000)
@@ -182,17 +202,41 @@ fn big_values_are_written_in_parts() {
         .collect();
     let names: Vec<Vec<u8>> = fields.iter().map(|(name, _, _)| name.clone()).collect();
     let scored: Vec<_> = names.iter().enumerate().map(|(at, name)| (name.clone(), at as f64)).collect();
-    let values =
-        [("list", list(&names)), ("set", set(&names)), ("zset", zset(&scored)), ("hash", hash(&fields))];
+    let timed: Vec<_> = fields
+        .iter()
+        .enumerate()
+        .map(|(at, (field, value, _))| {
+            (field.clone(), value.clone(), (at % 3 == 1).then_some(5000 + at as i64))
+        })
+        .collect();
+    let mut rng = fastrand::Rng::with_seed(1);
+    let noise = Value::Raw((0..1_000_000).map(|_| rng.u8(..)).collect());
+    let values = [
+        ("list", list(&names)),
+        ("set", set(&names)),
+        ("zset", zset(&scored)),
+        ("hash", hash(&fields)),
+        ("timed", hash(&timed)),
+        ("stream", big_stream()),
+        ("text", Value::Raw(names.concat().repeat(3))),
+        ("noise", noise),
+        ("zeros", Value::Raw(vec![0; 50 << 20])),
+    ];
     for (name, value) in values {
-        let (mut file, mut next, mut parts) = (Vec::new(), Some(0), 0);
-        Writer::beginning(Options::default()).expect("begins").take_into(&mut file);
+        let options = Options { version: 12, ..Options::default() };
+        let (mut file, mut place, mut parts) = (Vec::new(), PartPlace::default(), 0);
+        Writer::beginning(options).expect("begins").take_into(&mut file);
         // Each part may have a writer of its own.
-        while let Some(from) = next {
-            let mut writer = Writer::records(Options::default()).expect("begins");
-            next = writer.key_part(name.as_bytes(), value.as_ref(), info(1), from).expect("a part");
+        loop {
+            let mut writer = Writer::records(options).expect("begins");
+            let more = writer.key_part(name.as_bytes(), value.as_ref(), info(1), &mut place).expect("a part");
+            let before = file.len();
             writer.take_into(&mut file);
+            assert!(file.len() - before <= 300_000, "{name}: a part of {} bytes", file.len() - before);
             parts += 1;
+            if !more {
+                break;
+            }
         }
         assert!(parts > 1, "{name}: {parts}");
         let mut trailer = Trailer::new(true);

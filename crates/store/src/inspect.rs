@@ -44,10 +44,14 @@ impl Entry {
         }
     }
 
-    /// Elements of a collection; a string has none.
+    /// Elements of a collection. A string with a buffer of its own counts as one for every so many bytes.
     pub(crate) fn elements(self) -> usize {
-        // SAFETY: read under the partition's lock, no mutable reference lives.
-        unsafe { self.collection() }.map_or(0, Collection::elements)
+        const BYTES_EACH: usize = 128;
+        match (self.kind(), self.as_str()) {
+            (Kind::Raw, Some(text)) => text.len() / BYTES_EACH,
+            // SAFETY: read under the partition's lock, no mutable reference lives.
+            _ => unsafe { self.collection() }.map_or(0, Collection::elements),
+        }
     }
 
     pub(crate) fn view<'a>(self) -> ValueRef<'a> {

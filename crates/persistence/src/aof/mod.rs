@@ -12,7 +12,7 @@ mod words;
 pub use directory::{Directory, DirectoryError, Rewritten};
 pub use manifest::{Entry, Kind, Manifest, ManifestError};
 pub use reader::{Chunk, CommandReader, Place};
-pub use rewrite::{write_key, write_select};
+pub use rewrite::{write_key, write_key_part, write_select};
 
 /// Adds the line that says from when the commands after it are (`aof-timestamp-enabled`).
 pub fn annotate_time(out: &mut Vec<u8>, unix_seconds: i64) {

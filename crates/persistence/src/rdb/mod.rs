@@ -79,5 +79,8 @@ const NODE_PLAIN: u64 = 1;
 const NODE_PACKED: u64 = 2;
 /// From this size on, an element of a list is a node of its own and not in a listpack.
 const PLAIN_FROM: usize = 1 << 30;
+/// Longest compressed form of a string that is kept while the string is compressed a piece at a time. A longer one is
+/// written as it is.
+const KEPT_COMPRESSED_MAX: usize = 64 << 20;
 /// The greatest expiry of a hash field, as in Redis.
 const FIELD_EXPIRY_MAX: u64 = (1 << 48) - 2;

@@ -144,14 +144,28 @@ impl<W: Write> Output<W> {
         self.raw(text)
     }
 
+    /// Compresses a piece of a string, and adds it to the pieces before it. False if nothing is to be compressed.
+    pub(super) fn compress_piece(&mut self, piece: &[u8], pieces: &mut Vec<u8>) -> bool {
+        let Some(compressor) = &mut self.compressor else { return false };
+        // A piece that refers to nothing outside itself goes with any others.
+        let compressed = compressor.compress(piece, usize::MAX, &mut self.scratch);
+        pieces.extend_from_slice(&self.scratch);
+        compressed
+    }
+
+    /// What stands before a compressed string.
+    pub(super) fn compressed_head(&mut self, compressed: usize, len: usize) {
+        self.buf.push(0xC3);
+        self.length(compressed as u64);
+        self.length(len as u64);
+    }
+
     fn compressed(&mut self, text: &[u8]) -> Result<bool, Error> {
         let Some(compressor) = &mut self.compressor else { return Ok(false) };
         let mut out = std::mem::take(&mut self.scratch);
         let small = compressor.compress(text, text.len() - 4, &mut out);
         if small {
-            self.buf.push(0xC3);
-            self.length(out.len() as u64);
-            self.length(text.len() as u64);
+            self.compressed_head(out.len(), text.len());
             self.raw(&out)?;
         }
         self.scratch = out;

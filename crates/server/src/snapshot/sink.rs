@@ -2,10 +2,10 @@
 
 use super::Format;
 use parking_lot::Mutex;
-use redoubt_persistence::{Error, aof, rdb};
+use redoubt_persistence::{Error, PartPlace, aof, rdb};
 use redoubt_store::{AccessClock, CutKey, CutSink};
 
-/// Elements from which on a collection is saved in parts.
+/// Elements from which on a value is saved in parts; a string from 256 KB on.
 const PARTS_FROM: usize = 2048;
 
 /// Which access facts are written beside a key.
@@ -32,6 +32,8 @@ struct Stage {
 struct Parts {
     open: bool,
     bytes: Vec<u8>,
+    /// Where the next part of the key begins.
+    place: PartPlace,
 }
 
 /// A writer of keys. They are kept between keys because they own tables for compression.
@@ -87,23 +89,32 @@ impl Sink {
         }
     }
 
-    /// Appends a part of a key. Returns where the next begins.
-    fn append_part(&self, key: &CutKey<'_>, from: u64) -> Result<Option<u64>, Error> {
-        let Encoder::Rdb(mut writer) = self.encoder()? else { unreachable!("commands come whole") };
+    /// Appends the first or the next part of a key. Returns whether there is more.
+    fn append_part(&self, key: &CutKey<'_>, first: bool) -> Result<bool, Error> {
+        let mut encoder = self.encoder()?;
         let mut parts = self.parts.lock();
-        if from == 0 {
+        let Parts { bytes, place, open } = &mut *parts;
+        if first {
             // What is saved by now stands before, and what comes from now on stands after, perhaps in another database.
             let mut stage = self.stage.lock();
-            parts.bytes.append(&mut stage.bytes);
+            bytes.append(&mut stage.bytes);
             stage.db = None;
-            rdb::write_select(&mut parts.bytes, key.db as u64);
+            *place = PartPlace::default();
+            match encoder {
+                Encoder::Rdb(_) => rdb::write_select(bytes, key.db as u64),
+                Encoder::Commands => aof::write_select(bytes, key.db),
+            }
         }
-        let written = writer.key_part(key.key, key.value, self.info(key), from);
-        parts.open = matches!(written, Ok(Some(_)));
-        if written.is_ok() {
-            writer.take_into(&mut parts.bytes);
-            self.encoders.lock().push(Encoder::Rdb(writer));
-        }
+        let written = match &mut encoder {
+            Encoder::Rdb(writer) => {
+                let written = writer.key_part(key.key, key.value, self.info(key), place);
+                writer.take_into(bytes);
+                written
+            }
+            Encoder::Commands => Ok(aof::write_key_part(bytes, key.key, key.value, key.expire_ms, place)),
+        };
+        *open = matches!(written, Ok(true));
+        self.encoders.lock().push(encoder);
         written
     }
 
@@ -187,16 +198,13 @@ impl CutSink for Sink {
     }
 
     fn parts_from(&self) -> usize {
-        match self.format {
-            Format::Rdb(_) => PARTS_FROM,
-            Format::Commands | Format::Portable => usize::MAX,
-        }
+        PARTS_FROM
     }
 
-    fn save_part(&self, key: &CutKey<'_>, from: u64) -> Option<u64> {
-        self.append_part(key, from).unwrap_or_else(|error| {
+    fn save_part(&self, key: &CutKey<'_>, first: bool) -> bool {
+        self.append_part(key, first).unwrap_or_else(|error| {
             self.fail(key, &error);
-            None
+            false
         })
     }
 }

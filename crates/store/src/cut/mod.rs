@@ -6,8 +6,9 @@
 //! new phase, when the walk comes by or when somebody is about to change it or to take it away, whichever is first.
 //! So there is no position to compare with, no list of keys, and nothing is saved twice or too late.
 //!
-//! A very big collection is saved in parts by the walk, the lock being let go between two. Nothing of it changes
-//! meanwhile: whoever wants to change it saves the rest first, as it would have saved all of it.
+//! A very big value is saved in parts by the walk, the lock being let go between two. Nothing of it changes meanwhile:
+//! whoever wants to change a collection saves the rest first, as it would have saved all of it, and whoever wants to
+//! change a long string leaves a copy of it to the cut.
 //!
 //! A big value that goes away while it is pending becomes an orphan: it belongs to the cut then, and the walk saves
 //! and drops it when nobody waits. The same holds for the tables of a flushed database.
@@ -17,7 +18,7 @@ mod walk;
 
 pub use walk::{CutBudget, CutWalk};
 
-use crate::entry::{Entry, PHASE};
+use crate::entry::{Entry, Kind, PHASE};
 use crate::table::Detached;
 use crate::txn::Txn;
 use crate::value::ValueRef;
@@ -52,13 +53,13 @@ pub trait CutSink: Send + Sync {
         usize::MAX
     }
 
-    /// Takes a part of a key that is saved in parts: what begins at `from`, first at 0. Returns where the next part
-    /// begins, `None` after the last. The key stays as it is from the first part to the last. Others may be saved
-    /// between two parts, but not in parts.
-    fn save_part(&self, key: &CutKey<'_>, from: u64) -> Option<u64> {
-        debug_assert_eq!(from, 0, "no part was left");
+    /// Takes the first or the next part of a key that is saved in parts. Returns whether there is more. The key stays as
+    /// it is from the first part to the last, though it may be another copy of it. Others may be saved between two parts,
+    /// but not in parts.
+    fn save_part(&self, key: &CutKey<'_>, first: bool) -> bool {
+        debug_assert!(first, "no part was left");
         self.save(key);
-        None
+        false
     }
 }
 
@@ -76,20 +77,15 @@ struct Running {
     /// Which database each one was at the cut: SWAPDB exchanges them.
     origins: Box<[AtomicU32]>,
     orphans: Mutex<Vec<Orphan>>,
+    /// The key of which the beginning is saved, and not yet the end.
     part: Mutex<Option<Part>>,
     /// Nobody wants the rest: entries only take on the new phase.
     cancelled: AtomicBool,
     saved: AtomicU64,
 }
 
-/// A key of which the beginning is saved.
-struct Part {
-    /// Its database at the cut.
-    db: usize,
-    entry: Entry,
-    /// Where the next part begins.
-    from: u64,
-}
+/// An entry in a table or among the orphans.
+struct Part(Entry);
 
 // SAFETY: an entry is looked at under its partition's lock, or when nothing else refers to it.
 unsafe impl Send for Part {}
@@ -135,7 +131,12 @@ impl Cuts {
     fn save(&self, db: usize, entry: Entry) {
         let running = self.running.read();
         let running = running.as_ref().expect("entries are pending only while a cut runs");
-        running.save(running.origin(db), entry, self.phase());
+        let db = running.origin(db);
+        if running.is_big(entry) && entry.kind() == Kind::Raw {
+            running.keep_copy(db, entry, self.phase());
+        } else {
+            running.save(db, entry, self.phase());
+        }
     }
 }
 
@@ -158,12 +159,13 @@ impl Running {
     /// Saves a pending entry and gives it the new phase; returns the bytes that made.
     fn save(&self, db: usize, entry: Entry, phase: u32) -> usize {
         let mut bytes = 0;
-        let begun = self.take_part(entry);
+        let begun = self.is_big(entry) && self.take_part(entry);
         if !self.cancelled.load(Relaxed) {
             let key = cut_key(db, entry);
-            match begun {
-                Some(from) => self.save_rest(&key, from),
-                None => bytes = self.sink.save(&key),
+            if begun {
+                while self.sink.save_part(&key, false) {}
+            } else {
+                bytes = self.sink.save(&key);
             }
             self.saved.fetch_add(1, Relaxed);
         }
@@ -171,28 +173,28 @@ impl Running {
         bytes
     }
 
-    /// Where the next part of this entry begins, if its beginning is saved. It is the caller's to save.
-    fn take_part(&self, entry: Entry) -> Option<u64> {
-        if entry.elements() < self.sink.parts_from() {
-            return None;
-        }
-        let part = self.part.lock().take_if(|part| part.entry == entry);
-        part.map(|part| part.from)
+    /// Whether it is saved in parts.
+    fn is_big(&self, entry: Entry) -> bool {
+        entry.elements() >= self.sink.parts_from()
     }
 
-    fn save_rest(&self, key: &CutKey<'_>, from: u64) {
-        let mut next = Some(from);
-        while let Some(from) = next {
-            next = self.sink.save_part(key, from);
-        }
+    /// Whether the beginning of this entry is saved. The rest is the caller's to save then.
+    fn take_part(&self, entry: Entry) -> bool {
+        self.part.lock().take_if(|part| part.0 == entry).is_some()
     }
 
-    /// Saves the next part of a big entry that is pending. False once all of it is saved.
+    /// Whether another key than this is half saved.
+    fn is_busy_with_another(&self, entry: Entry) -> bool {
+        // Of a cancelled cut nobody takes the rest.
+        !self.cancelled.load(Relaxed) && self.part.lock().as_ref().is_some_and(|part| part.0 != entry)
+    }
+
+    /// Saves the first or the next part of a big entry that is pending. False once all of it is saved.
     fn save_part(&self, db: usize, entry: Entry, phase: u32) -> bool {
-        let from = self.take_part(entry).unwrap_or(0);
+        let first = !self.take_part(entry);
         if !self.cancelled.load(Relaxed) {
-            if let Some(from) = self.sink.save_part(&cut_key(db, entry), from) {
-                *self.part.lock() = Some(Part { db, entry, from });
+            if self.sink.save_part(&cut_key(db, entry), first) {
+                *self.part.lock() = Some(Part(entry));
                 return true;
             }
             self.saved.fetch_add(1, Relaxed);
@@ -201,15 +203,26 @@ impl Running {
         false
     }
 
-    /// Saves the rest of the key that was begun, if any: its table is about to go. All partitions are held.
-    fn finish_part(&self, phase: u32) {
-        let part = self.part.lock().take();
-        if let Some(Part { db, entry, from }) = part {
-            if !self.cancelled.load(Relaxed) {
-                self.save_rest(&cut_key(db, entry), from);
-                self.saved.fetch_add(1, Relaxed);
+    /// Leaves a copy of an entry, which is about to change, to the walk.
+    fn keep_copy(&self, db: usize, entry: Entry, phase: u32) {
+        if !self.cancelled.load(Relaxed) {
+            let copy = Owned(entry.copy());
+            if let Some(part) = self.part.lock().as_mut().filter(|part| part.0 == entry) {
+                part.0 = copy.0;
             }
-            entry.set_phase(phase);
+            self.orphans.lock().push(Orphan { db, what: Gone::Entry(copy) });
+        }
+        entry.set_phase(phase);
+    }
+
+    /// An orphan to be saved: the one that was begun, if one was.
+    fn take_orphan(&self) -> Option<Orphan> {
+        let part = self.part.lock();
+        let begun = |orphan: &Orphan| matches!((&orphan.what, &*part), (Gone::Entry(owned), Some(part)) if owned.0 == part.0);
+        let mut orphans = self.orphans.lock();
+        match orphans.iter().position(begun) {
+            Some(at) => Some(orphans.swap_remove(at)),
+            None => orphans.pop(),
         }
     }
 
@@ -286,10 +299,7 @@ impl<'k> Txn<'k> {
     /// Gives the tables of a flushed database to the running cut, or back if none runs.
     pub(crate) fn hand_tables_to_cut(&self, db: usize, tables: Vec<Detached>) -> Option<Vec<Detached>> {
         match self.space.cuts.running() {
-            Some(running) => {
-                running.finish_part(self.space.cuts.phase());
-                running.adopt(db, Gone::Tables(tables));
-            }
+            Some(running) => running.adopt(db, Gone::Tables(tables)),
             None => return Some(tables),
         }
         None

@@ -16,7 +16,7 @@ const DATABASES: usize = 3;
 /// Keys by database and name: value and expiry.
 type Content = BTreeMap<(usize, Vec<u8>), (String, Option<i64>)>;
 
-/// A key that is being saved in parts: database, name, content, and the part that comes next.
+/// A key that is being saved in parts: database, name, content, and the part that came last.
 type Begun = (usize, Vec<u8>, String, u64);
 
 /// Keeps what it is given. Big keys come in parts.
@@ -35,21 +35,22 @@ impl CutSink for Saved {
         100
     }
 
-    fn save_part(&self, key: &CutKey<'_>, from: u64) -> Option<u64> {
+    fn save_part(&self, key: &CutKey<'_>, first: bool) -> bool {
         let (text, mut begun) = (describe(key.value), self.1.lock());
-        match (from, begun.take()) {
-            (0, None) => {}
-            (from, Some((db, name, before, next))) => {
-                assert_eq!((db, &name[..], &before, next), (key.db, key.key, &text, from));
+        let part = match (first, begun.take()) {
+            (true, None) => 0,
+            (false, Some((db, name, before, part))) => {
+                assert_eq!((db, &name[..], &before), (key.db, key.key, &text));
+                part + 1
             }
-            (_, None) => panic!("a part without a beginning"),
-        }
-        if from < 3 {
-            *begun = Some((key.db, key.key.to_vec(), text, from + 1));
-            return Some(from + 1);
+            (first, other) => panic!("first is {first}, and begun is {other:?}"),
+        };
+        if part < 3 {
+            *begun = Some((key.db, key.key.to_vec(), text, part));
+            return true;
         }
         self.save(key);
-        None
+        false
     }
 }
 
@@ -151,7 +152,7 @@ fn value(kind: u8, len: u16) -> Value {
     let limits = EncodingLimits::default();
     let texts = || (0..len).map(|number| format!("element {number}").into_bytes());
     match kind {
-        0 => Value::Raw(vec![b'x'; usize::from(len) * 10]),
+        0 => Value::Raw(vec![b'x'; usize::from(len) * 100]),
         1 => {
             let mut list = List::new();
             texts().for_each(|text| list.push_back(&text, &limits));

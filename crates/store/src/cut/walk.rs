@@ -1,6 +1,6 @@
 //! The walk that saves what nobody touches.
 
-use super::{Gone, Orphan, Running};
+use super::{Gone, Orphan, Owned, Running};
 use crate::key::SLOTS;
 use crate::keyspace::Keyspace;
 use crate::txn::Txn;
@@ -20,6 +20,10 @@ impl CutBudget {
     fn take(&mut self, bytes: usize) {
         self.keys = self.keys.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    fn spend(&mut self) {
+        self.bytes = 0;
     }
 
     fn is_spent(self) -> bool {
@@ -93,7 +97,7 @@ impl<'k> CutWalk<'k> {
 
     /// Saves some of what left the keyspace. False if there is nothing left of that.
     fn step_orphan(&mut self, budget: &mut CutBudget) -> bool {
-        let next = self.orphan.take().or_else(|| Some((self.running.orphans.lock().pop()?, 0, 0)));
+        let next = self.orphan.take().or_else(|| Some((self.running.take_orphan()?, 0, 0)));
         let Some((orphan, mut table, mut bucket)) = next else { return false };
         let phase = self.txn.space.cuts.phase();
         if self.running.cancelled.load(Relaxed) {
@@ -104,6 +108,15 @@ impl<'k> CutWalk<'k> {
             budget.take(if pending { self.running.save(orphan.db, entry, phase) } else { 0 });
         };
         match &orphan.what {
+            // Nobody waits for it, but it is not gathered in one piece all the same.
+            Gone::Entry(Owned(entry))
+                if self.running.is_big(*entry) && !self.running.is_busy_with_another(*entry) =>
+            {
+                if self.running.save_part(orphan.db, *entry, phase) {
+                    self.orphan = Some((orphan, table, bucket));
+                    budget.spend();
+                }
+            }
             Gone::Entry(owned) => save(owned.0, budget),
             Gone::Tables(tables) => {
                 while table < tables.len() {
@@ -130,8 +143,10 @@ impl<'k> CutWalk<'k> {
         let place =
             database.and_then(|database| database.tables[usize::from(key.slot)].find(key.hash, key.bytes));
         let entry = place.map(|place| place.entry()).filter(|entry| entry.phase() != phase);
-        // Whoever changed or removed it has saved it, or what is left of it.
-        let more = entry.is_some_and(|entry| self.running.save_part(*db, entry, phase));
+        let running = &self.running;
+        // Whoever changed or removed it has saved it, or has left it to the orphans, which are saved first.
+        let more = entry
+            .is_some_and(|entry| running.is_busy_with_another(entry) || running.save_part(*db, entry, phase));
         self.txn.release();
         if !more {
             self.big.pop();

@@ -295,6 +295,20 @@ impl Hash {
         }
     }
 
+    /// As `scan`, for all fields, with their expiries.
+    pub fn scan_timed(
+        &self,
+        cursor: u64,
+        mut visit: impl FnMut(PackedValue<'_>, PackedValue<'_>, Option<i64>),
+    ) -> u64 {
+        match &self.repr {
+            Repr::Timed(timed) => {
+                timed.scan(cursor, |(field, value, at)| visit(field, value, (at != NEVER).then_some(at)))
+            }
+            _ => self.scan(cursor, i64::MIN, |field, value| visit(field, value, None)),
+        }
+    }
+
     /// A field, chosen with equal chances from all that are there, and its value.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(PackedValue<'_>, PackedValue<'_>)> {
         match &self.repr {

@@ -112,6 +112,12 @@ impl Stream {
         self.inner.older.keys().copied().chain(tail)
     }
 
+    /// The first of `block_starts` that is not below `from`.
+    pub fn block_start_from(&self, from: StreamId) -> Option<StreamId> {
+        let tail = self.inner.tail.as_deref().map(Block::base).filter(|base| *base >= from);
+        self.inner.older.range(from..).next().map(|(base, _)| *base).or(tail)
+    }
+
     /// Bytes on the heap; a long stream's are estimated from its oldest blocks.
     pub fn mem_usage(&self) -> usize {
         // A node of the index holds 11 keys and boxes, and is two thirds full.
