@@ -5,8 +5,10 @@
 //! hold medians.
 
 mod append;
+mod big_saves;
 mod blocked;
 mod link;
+mod loading;
 mod memory;
 mod options;
 mod persistence;

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Both cores: a fork needs one of its own, and so does a thread.
-const CORES: &str = "0,1";
+pub(super) const CORES: &str = "0,1";
 /// Bytes of a value.
-const VALUE_BYTES: usize = 100;
+pub(super) const VALUE_BYTES: usize = 100;
 /// Connections that write, requests in flight on each, and requests of all of them per second.
 const WRITERS: usize = 4;
 const PIPELINE: u64 = 16;
@@ -23,24 +23,26 @@ const WRITES_PER_SECOND: f64 = 100_000.0;
 const PROBE_EVERY: Duration = Duration::from_micros(200);
 /// How long it is measured before the save.
 const BEFORE: Duration = Duration::from_secs(3);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Measures and prints the tables.
 pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
-    bgsave_under_load(options, contenders)
+    bgsave_under_load(options, contenders)?;
+    super::loading::run(options, contenders)?;
+    super::big_saves::run(options, &contenders[0])
 }
 
 /// A folder for a server's files, removed when dropped.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Result<Folder> {
+    pub(super) fn new(name: &str) -> Result<Folder> {
         let path = std::env::temp_dir().join(format!("redoubt-bench-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Folder(path))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -140,7 +142,7 @@ fn save_under_load(options: &Options, contender: &Contender) -> Result<Save> {
 }
 
 /// Tells the others to stop, however this ends.
-struct Stop<'s>(&'s AtomicBool);
+pub(super) struct Stop<'s>(pub(super) &'s AtomicBool);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
@@ -148,12 +150,12 @@ impl Drop for Stop<'_> {
     }
 }
 
-fn key(number: u64) -> String {
+pub(super) fn key(number: u64) -> String {
     format!("key:{number:012}")
 }
 
 /// Text that hardly compresses.
-fn value(number: u64) -> String {
+pub(super) fn value(number: u64) -> String {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let next = |_| {
         state ^= state << 13;
@@ -192,7 +194,7 @@ fn write(port: u16, keys: u64, writer: u64, stop: &AtomicBool, saving: &AtomicBo
 }
 
 /// Reads a key at a time; the longest wait before and while saving, milliseconds.
-fn probe(port: u16, keys: u64, stop: &AtomicBool, saving: &AtomicBool) -> Result<(f64, f64)> {
+pub(super) fn probe(port: u16, keys: u64, stop: &AtomicBool, saving: &AtomicBool) -> Result<(f64, f64)> {
     let mut link = Link::open(port)?;
     let (mut before, mut meanwhile, mut state) = (Duration::ZERO, Duration::ZERO, 7u64);
     while !stop.load(Relaxed) {

@@ -34,6 +34,19 @@ impl Contender {
 
     /// Starts it on these cores with further settings, without persistence.
     pub(super) fn start_on(&self, cores: &str, settings: &[&str]) -> Result<Running> {
+        let mut running = self.begin(cores, settings)?;
+        let deadline = Instant::now() + START_TIMEOUT;
+        while Link::open(running.port).and_then(|mut link| link.call(&["PING"])).is_err() {
+            if running.child.try_wait()?.is_some() || Instant::now() > deadline {
+                bail!("{} does not start", self.program.display());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(running)
+    }
+
+    /// As `start_on`, without waiting until it answers.
+    pub(super) fn begin(&self, cores: &str, settings: &[&str]) -> Result<Running> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new("taskset");
         command.args(["-c", cores]).arg(&self.program).args(["--port", &port.to_string()]);
@@ -54,15 +67,7 @@ impl Contender {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let child = command.spawn().with_context(|| self.program.display().to_string())?;
-        let mut running = Running { name: self.name, child, port };
-        let deadline = Instant::now() + START_TIMEOUT;
-        while Link::open(port).and_then(|mut link| link.call(&["PING"])).is_err() {
-            if running.child.try_wait()?.is_some() || Instant::now() > deadline {
-                bail!("{} does not start", self.program.display());
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Ok(running)
+        Ok(Running { name: self.name, child, port })
     }
 }
 
