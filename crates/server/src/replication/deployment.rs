@@ -241,7 +241,8 @@ impl Replication {
         }
     }
 
-    /// Follows the primary of this epoch. On return nothing of an older epoch is being applied, and no write runs that
+    /// Follows the primary of this epoch. What waits for an acknowledgement of the role before is made void by whoever ends
+    /// its serving, before this: what was let go then may still be on its way. On return nothing of an older epoch is being applied, and no write runs that
     /// was admitted before.
     ///
     /// # Errors
@@ -258,8 +259,6 @@ impl Replication {
         let _change = self.change.lock();
         let db = self.end_link();
         *self.deployment.role.lock() = Role::Follows(membership);
-        // Nothing that this server wrote as primary is confirmed any more.
-        shared.log.void();
         self.drop_feeds(shared);
         let db = db.unwrap_or_else(|| self.restored_db.swap(0, Relaxed));
         self.start_link(shared, host, port, db)
@@ -271,7 +270,6 @@ impl Replication {
         let _change = self.change.lock();
         self.keep_db(self.end_link());
         *self.deployment.role.lock() = Role::Rests;
-        shared.log.void();
         self.drop_feeds(shared);
     }
 

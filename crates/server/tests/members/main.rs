@@ -236,6 +236,7 @@ fn replies_are_held_until_a_copy_has_what_they_tell() {
     follower.rest();
     client.send(&["SET", "k", "w"]).expect("an open connection");
     assert!(!client.has_data(Duration::from_millis(50)).expect("an open connection"));
+    log.void();
     primary.rest();
     drop(hold);
     assert!(client.read().is_err(), "the connection is closed");
