@@ -7,7 +7,7 @@ use super::write_value::{kind_of, write_node, write_value};
 use super::{KEPT_COMPRESSED_MAX, kind};
 use crate::error::Error;
 use crate::place::{BYTES, ELEMENTS, PartPlace, TextPlace};
-use redoubt_store::{Hash, Str, ValueRef};
+use redoubt_store::{Hash, List, Str, ValueRef};
 
 /// Bytes of a long string that are compressed in a part, and that are copied in one.
 const COMPRESSED_AT_ONCE: usize = 64 * 1024;
@@ -39,21 +39,7 @@ impl Writer<Vec<u8>> {
         let out = self.output();
         match (kind, value) {
             (kind::STRING, ValueRef::Str(Str::Bytes(text))) => text_part(out, text, place),
-            (kind::LIST_OF_LISTPACKS, ValueRef::List(list)) => {
-                let nodes = list.nodes().count();
-                if first {
-                    out.length(nodes as u64);
-                }
-                let end = out.position() + BYTES;
-                for node in list.nodes().skip(place.at as usize) {
-                    write_node(out, node)?;
-                    place.at += 1;
-                    if out.position() >= end {
-                        break;
-                    }
-                }
-                Ok(place.at < nodes as u64)
-            }
+            (kind::LIST_OF_LISTPACKS, ValueRef::List(list)) => list_part(out, list, first, place),
             (kind::SET, ValueRef::Set(set)) => {
                 if first {
                     out.length(set.len() as u64);
@@ -122,6 +108,22 @@ fn scanned(
         Some(error) => Err(error),
         None => Ok(place.go(cursor)),
     }
+}
+
+fn list_part(out: &mut Out, list: &List, first: bool, place: &mut PartPlace) -> Result<bool, Error> {
+    let nodes = list.nodes().count() as u64;
+    if first {
+        out.length(nodes);
+    }
+    let end = out.position() + BYTES;
+    for node in list.nodes().skip(place.at as usize) {
+        write_node(out, node)?;
+        place.at += 1;
+        if out.position() >= end {
+            break;
+        }
+    }
+    Ok(place.at < nodes)
 }
 
 fn timed_part(out: &mut Out, hash: &Hash, first: bool, place: &mut PartPlace) -> Result<bool, Error> {
