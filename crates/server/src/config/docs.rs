@@ -1,6 +1,6 @@
 //! docs/config.md, made from the table of settings.
 
-use super::table::{Change, Effect, GROUPS, Setting};
+use super::table::{Change, Effect, GROUPS, Scope, Setting};
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -19,6 +19,10 @@ such as `\\n` and `\\x41`, or `'...'`). Sizes take units: `1k` = 1000, `1kb` = 1
 - `include path`: reads another file here; `*`, `?` and `[...]` in the path stand for all files that fit, in order of name.
 - `rename-command NAME new-name`: the command answers to its new name only; `\"\"` removes it.
 - `user` and `loadmodule` are refused.
+
+Where failover is built in (`ha-enabled`), CONFIG SET on any node changes a setting of the whole deployment: the nodes agree
+on it, all take it over, and it outlives restarts and counts more than their files. Settings marked *by node* stay that
+node's own.
 
 Every setting of Redis is known. Those marked *no effect* are accepted, kept and printed by CONFIG GET, so that existing
 files work, but nothing here reads them.
@@ -49,6 +53,7 @@ fn row(page: &mut String, setting: &Setting) {
         text => format!("`{text}`"),
     };
     let change = match setting.change {
+        Change::Runtime if setting.scope == Scope::Node => "yes, by node",
         Change::Runtime => "yes",
         Change::AtStart => "no",
         Change::Protected => "if `enable-protected-configs`",

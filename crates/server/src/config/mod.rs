@@ -22,7 +22,7 @@ pub use file::{FileError, LoadError, Place, Reader, Rename, split_words};
 pub use ha::{HaValues, Routing, host_and_port, join_host_port};
 pub use replication::ReplicationValues;
 pub use rewrite::RewriteError;
-pub use table::{Change, Effect, GROUPS, Group, SETTINGS, Setting};
+pub use table::{Change, Effect, GROUPS, Group, SETTINGS, Scope, Setting};
 pub use typed::{Allow, LogFormat, LogLevel, OutputLimits, SnapshotValues, Values};
 pub use value::{Kind, OutputLimit, Value, os_reason};
 
@@ -187,6 +187,35 @@ impl Config {
             }
         }
         Ok(changed)
+    }
+
+    /// Whether both names are of the same setting.
+    pub(crate) fn is_same(one: &str, other: &str) -> bool {
+        table::find(one).is_some_and(|(index, _)| table::find(other).is_some_and(|(found, _)| found == index))
+    }
+
+    /// The settings of these that belong to a whole deployment, by today's names and as CONFIG GET prints them once set.
+    ///
+    /// # Errors
+    /// As `set` would fail.
+    pub(crate) fn of_deployment(
+        &self,
+        pairs: &[(&str, &str)],
+        local: bool,
+    ) -> Result<Vec<(String, String)>, ConfigError> {
+        let mut probe = self.clone();
+        probe.set(pairs, local)?;
+        let mut found = Vec::new();
+        for (name, _) in pairs {
+            let (index, _) = table::find(name).ok_or_else(|| ConfigError::Unknown((*name).into()))?;
+            if SETTINGS[index].scope == Scope::Deployment {
+                found.push((
+                    SETTINGS[index].name.to_owned(),
+                    probe.values[index].print(&SETTINGS[index].kind),
+                ));
+            }
+        }
+        Ok(found)
     }
 
     /// Takes over what the server came to by another way than CONFIG SET (REPLICAOF).

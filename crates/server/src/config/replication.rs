@@ -26,6 +26,7 @@ pub struct ReplicationValues {
     pub replica_announce_port: u16,
     pub replica_lazy_flush: bool,
     pub replica_ignore_maxmemory: bool,
+    /// `auto` is 0: in a deployment the control plane sees to it.
     pub min_replicas_to_write: usize,
     /// Seconds.
     pub min_replicas_max_lag: u64,
@@ -61,7 +62,7 @@ impl Config {
             replica_announce_port: self.number("replica-announce-port"),
             replica_lazy_flush: self.flag("replica-lazy-flush"),
             replica_ignore_maxmemory: self.flag("replica-ignore-maxmemory"),
-            min_replicas_to_write: self.number("min-replicas-to-write"),
+            min_replicas_to_write: usize::try_from(self.integer("min-replicas-to-write")).unwrap_or(0),
             min_replicas_max_lag: self.number("min-replicas-max-lag"),
             repl_backlog_size: self.bytes("repl-backlog-size") as u64,
             repl_backlog_ttl: self.seconds("repl-backlog-ttl"),

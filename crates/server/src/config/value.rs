@@ -17,6 +17,11 @@ pub enum Kind {
         /// Largest.
         max: i64,
     },
+    /// A whole number up to this one, or `auto`, which is kept as -1.
+    IntOrAuto {
+        /// Largest.
+        max: i64,
+    },
     /// A frequency: any non-negative number, held within 1 and 500.
     Hertz,
     /// File permission bits, octal.
@@ -134,6 +139,11 @@ impl Kind {
                 let number = integer(word).ok_or(BAD_INTEGER)?;
                 within(number, min, max).map(Value::Int)
             }
+            Kind::IntOrAuto { .. } if word.eq_ignore_ascii_case("auto") => Ok(Value::Int(-1)),
+            Kind::IntOrAuto { max } => {
+                let number = integer(word).ok_or(BAD_INTEGER)?;
+                within(number, 0, max).map(Value::Int)
+            }
             Kind::Hertz => {
                 let number = within(integer(word).ok_or(BAD_INTEGER)?, 0, i64::from(i32::MAX))?;
                 Ok(Value::Int(number.clamp(1, 500)))
@@ -181,6 +191,7 @@ impl Kind {
             Kind::Bool => "yes, no".into(),
             Kind::Int { min, max } if *max >= i64::from(i32::MAX) => format!("number from {min}"),
             Kind::Int { min, max } => format!("number, {min} to {max}"),
+            Kind::IntOrAuto { .. } => "number from 0, auto".into(),
             Kind::Hertz => "number, 1 to 500".into(),
             Kind::Octal => "octal".into(),
             Kind::Memory { .. } => "bytes".into(),
@@ -207,6 +218,7 @@ impl Value {
         match self {
             Value::Bool(value) => if *value { "yes" } else { "no" }.into(),
             Value::Int(value) if *kind == Kind::Octal => format!("{value:o}"),
+            Value::Int(-1) if matches!(kind, Kind::IntOrAuto { .. }) => "auto".into(),
             Value::Int(value) => value.to_string(),
             Value::Bytes(value) => value.to_string(),
             Value::Percent(value) => format!("{value}%"),

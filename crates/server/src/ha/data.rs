@@ -19,6 +19,7 @@ pub(super) enum Order {
     Rest,
     NewLife(Process),
     Discard,
+    Settings(BTreeMap<String, String>),
 }
 
 /// What streams have told since it was last looked at.
@@ -108,7 +109,6 @@ impl Orders {
         let (shared, news) = (Arc::clone(shared), Arc::clone(&self.news));
         let carry_out = move || {
             for order in waiting {
-                tracing::debug!("{order:?}");
                 carry_out(&shared, order);
                 news.done.fetch_add(1, Release);
                 news.arrived.notify_one();
@@ -130,5 +130,6 @@ fn carry_out(shared: &Arc<Shared>, order: Order) {
         Order::Rest => replication.rest(shared),
         Order::NewLife(me) => replication.new_life(me),
         Order::Discard => replication.discard(),
+        Order::Settings(settings) => super::settings::take_over(shared, &settings),
     }
 }

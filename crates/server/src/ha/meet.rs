@@ -184,7 +184,10 @@ impl Node {
             return tracing::error!("no id for the deployment: {error}");
         }
         match self.driver.initialise(u128::from_le_bytes(id), places).await {
-            Ok(()) => self.meeting.bootstrap = None,
+            Ok(()) => {
+                self.meeting.bootstrap = None;
+                self.first_settings();
+            }
             Err(error) => tracing::error!("the deployment could not be begun: {error}"),
         }
     }

@@ -15,12 +15,14 @@ mod message;
 mod node;
 mod requests;
 mod serving;
+mod settings;
 mod start;
 mod view;
 mod watchdog;
 
 pub(crate) use facts::print;
 pub use gate::{Gate, Tenure};
+pub(crate) use settings::agree;
 pub(crate) use start::{Started, start};
 pub use view::{Endpoint, Failover, Heard, Role, Route, View};
 
@@ -114,6 +116,17 @@ impl Ha {
         let gone = || "the server is shutting down".to_owned();
         self.requests.send(make(done)).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+
+    /// Begins a planned change of primary; nobody named: to whoever has everything first. Returns at once.
+    ///
+    /// # Errors
+    /// Why that makes no sense now.
+    pub fn fail_over(&self, to: Option<NodeId>) -> Result<(), String> {
+        self.view().may_fail_over(to)?;
+        let (done, _) = oneshot::channel();
+        let sent = self.requests.send(Request::Failover { to, leaving: false, done });
+        sent.map_err(|_| "the server is shutting down".to_owned())
     }
 
     /// As `request`, for threads that may block.

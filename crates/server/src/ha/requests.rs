@@ -8,7 +8,6 @@ use redoubt_ha::agent;
 use redoubt_ha::controller;
 use redoubt_ha::entry::Entry;
 use redoubt_ha::message::HandOver;
-use redoubt_ha::topology::Topology;
 
 impl Node {
     pub(super) fn on_request(&mut self, request: Request) {
@@ -35,20 +34,8 @@ impl Node {
     }
 
     fn plan_failover(&mut self, to: Option<NodeId>, leaving: bool) -> Result<(), String> {
-        let Some((_, shard)) = self.topology.shard_of(self.me().node) else {
-            return Err("there is no primary yet".into());
-        };
-        if to == Some(shard.primary.node) {
-            return Err("this node is the primary already".into());
-        }
-        if let Some(node) = to
-            && !shard.in_sync.contains_key(&node)
-        {
-            return Err("this node is not in sync".into());
-        }
-        if to.is_none() && self.topology.current_in_sync(shard).count() < 2 {
-            return Err("no replica is in sync".into());
-        }
+        self.ha().view().may_fail_over(to)?;
+        let Some((_, shard)) = self.topology.shard_of(self.me().node) else { return Ok(()) };
         if shard.primary == self.me() {
             self.agent_input(agent::Input::HandOver { to, leaving });
         } else {
@@ -76,15 +63,6 @@ impl Node {
             self.controller_input(controller::Input::Request(controller::Request::Forget(node)));
         } else if let Some(leader) = self.standing.leader {
             self.send(leader, &Message::Forget(node));
-        }
-    }
-
-    /// Settings that all agreed on become this node's.
-    pub(super) fn take_over_settings(&self, before: &Topology) {
-        for (name, value) in &self.topology.settings {
-            if before.settings.get(name) != Some(value) {
-                self.shared().note(name, value);
-            }
         }
     }
 }

@@ -178,6 +178,24 @@ impl View {
             && self.heard.get(&node).is_none_or(|heard| now.since(heard.at) > self.timing.lease)
     }
 
+    /// Whether a planned change of primary can begin.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn may_fail_over(&self, to: Option<NodeId>) -> Result<(), String> {
+        let Some(shard) = self.shard() else { return Err("there is no primary yet".into()) };
+        if to == Some(shard.primary.node) {
+            return Err("this node is the primary already".into());
+        }
+        if to.is_some_and(|node| !self.is_in_sync(node)) {
+            return Err("this node is not in sync".into());
+        }
+        if self.topology.current_in_sync(shard).all(|process| process == shard.primary) {
+            return Err("no replica is in sync".into());
+        }
+        Ok(())
+    }
+
     /// Where commands on data go.
     #[must_use]
     pub fn route(&self) -> Route {

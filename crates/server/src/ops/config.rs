@@ -3,12 +3,13 @@
 use crate::aof::rewrite;
 use crate::client::flag;
 use crate::config::{Changed, Config, ConfigError, Values};
-use crate::dispatch::{Scope, Session};
+use crate::dispatch::{Scope, Session, Step};
 use crate::net::listener::Reopen;
+use crate::ops::Outcome;
 use crate::shared::Shared;
 use crate::{logging, process};
 use redoubt_commands::spec::ServerOp;
-use redoubt_commands::{Args, CommandError, introspect};
+use redoubt_commands::{Args, CommandError, Context, introspect};
 use redoubt_resp::Reply;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,6 @@ impl Session {
     ) -> Result<(), CommandError> {
         match op {
             ServerOp::ConfigGet => self.config_get(args, &mut self.reply(scope)),
-            ServerOp::ConfigSet => {
-                self.config_set(args)?;
-                self.reply(scope).ok();
-            }
             ServerOp::ConfigResetstat => {
                 self.shared.stats.reset();
                 self.reply(scope).ok();
@@ -51,7 +48,21 @@ impl Session {
         }
     }
 
-    fn config_set(&self, args: &Args<'_>) -> Result<(), CommandError> {
+    /// CONFIG SET. Where failover is built in, settings of the whole deployment are agreed on first, and the client waits.
+    pub(super) fn config_set(
+        &mut self,
+        ctx: &Context<'_>,
+        args: &Args<'_>,
+        scope: &mut Scope<'_>,
+    ) -> Outcome {
+        match self.errand_done() {
+            Some(Ok(())) => {
+                self.reply(scope).ok();
+                return Ok(Step::Done);
+            }
+            Some(Err(error)) => return Err(error),
+            None => {}
+        }
         let words = args.rest(2);
         if !words.len().is_multiple_of(2) {
             return Err(CommandError::Syntax);
@@ -59,16 +70,29 @@ impl Session {
         let texts: Vec<String> =
             words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let pairs: Vec<(&str, &str)> = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
-        let mut config = self.shared.config.write();
-        let changed = config.set(&pairs, self.is_local()).map_err(in_words)?;
-        if let Err(error) = apply(&self.shared, &config, &changed) {
-            config.undo(changed);
-            return Err(in_words(error));
+        if self.shared.ha.is_none() {
+            change(&self.shared, &pairs, self.is_local()).map_err(in_words)?;
+            self.reply(scope).ok();
+            return Ok(Step::Done);
         }
-        if !changed.is_empty() {
-            self.shared.publish(&config);
+        let local = self.is_local();
+        let agreed = self.shared.config.read().of_deployment(&pairs, local).map_err(in_words)?;
+        if !agreed.is_empty() && !ctx.may_block {
+            return Err(CommandError::text(
+                "ERR settings of the whole deployment cannot be set in a transaction",
+            ));
         }
-        Ok(())
+        let is_agreed = |name: &str| agreed.iter().any(|(other, _)| Config::is_same(other, name));
+        let own: Vec<(&str, &str)> = pairs.iter().filter(|(name, _)| !is_agreed(name)).copied().collect();
+        change(&self.shared, &own, local).map_err(in_words)?;
+        if agreed.is_empty() {
+            self.reply(scope).ok();
+            return Ok(Step::Done);
+        }
+        let shared = Arc::clone(&self.shared);
+        Ok(self.wait_for("config-set", move || {
+            crate::ha::agree(&shared, agreed).map_err(|error| CommandError::owned(format!("ERR {error}")))
+        }))
     }
 
     fn config_rewrite(&self) -> Result<(), CommandError> {
@@ -86,6 +110,20 @@ impl Session {
         let ip = self.client.addr.parse::<std::net::SocketAddr>().map(|addr| addr.ip().to_canonical());
         self.client.has(flag::UNIX) || ip.is_ok_and(|ip| ip.is_loopback())
     }
+}
+
+/// Changes settings of this server, all or none.
+pub(crate) fn change(shared: &Arc<Shared>, pairs: &[(&str, &str)], local: bool) -> Result<(), ConfigError> {
+    let mut config = shared.config.write();
+    let changed = config.set(pairs, local)?;
+    if let Err(error) = apply(shared, &config, &changed) {
+        config.undo(changed);
+        return Err(error);
+    }
+    if !changed.is_empty() {
+        shared.publish(&config);
+    }
+    Ok(())
 }
 
 fn in_words(error: ConfigError) -> CommandError {

@@ -3,7 +3,7 @@
 
 mod append_only;
 mod client;
-mod config;
+pub(crate) mod config;
 mod connection;
 mod debug;
 mod info;
@@ -73,7 +73,8 @@ impl Session {
             | Op::CommandHelp
             | Op::CommandInfo
             | Op::CommandList => done(self.command_op(op, args, scope)),
-            Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite | Op::ConfigSet => {
+            Op::ConfigSet => self.config_set(ctx, args, scope),
+            Op::ConfigGet | Op::ConfigHelp | Op::ConfigResetstat | Op::ConfigRewrite => {
                 done(self.config_op(op, args, scope))
             }
             Op::Bgrewriteaof => done(self.bgrewriteaof(ctx, scope)),

@@ -150,13 +150,46 @@ impl Session {
             }
         }
         let shared = Arc::clone(&self.shared);
-        if abort {
+        if let Some(ha) = &shared.ha {
+            self.failover_in_deployment(ha, &request, abort)?;
+        } else if abort {
             shared.replication.abort_failover(&shared)?;
         } else {
             shared.replication.begin_failover(&shared, request)?;
         }
         self.reply(scope).ok();
         Ok(())
+    }
+
+    /// FAILOVER where it is built in: any node may be asked. OK says that it has begun.
+    fn failover_in_deployment(
+        &self,
+        ha: &crate::ha::Ha,
+        request: &FailoverRequest,
+        abort: bool,
+    ) -> Result<(), CommandError> {
+        if abort || request.force {
+            return Err(CommandError::text(
+                "ERR FAILOVER cannot be forced or aborted where failover is built in: nothing that was acknowledged is \
+                 given up, and what does not succeed ends by itself",
+            ));
+        }
+        let view = ha.view();
+        let is_there = |node: &redoubt_ha::NodeId, (host, port): &(String, i64)| {
+            view.endpoint(*node)
+                .is_some_and(|at| at.host.eq_ignore_ascii_case(host) && i64::from(at.port) == *port)
+        };
+        let to = match &request.target {
+            None => None,
+            Some(target) => {
+                let found = view.topology.members.keys().find(|node| is_there(node, target));
+                Some(
+                    *found
+                        .ok_or(CommandError::text("ERR FAILOVER target HOST and PORT is not a replica."))?,
+                )
+            }
+        };
+        ha.fail_over(to).map_err(|why| CommandError::owned(format!("ERR {why}")))
     }
 
     /// REPLICAOF. It waits for others who may need partitions that a transaction holds: what that has done so far is told
@@ -181,6 +214,11 @@ impl Session {
     }
 
     fn replicaof(&mut self, args: &Args<'_>, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.shared.ha.is_some() {
+            return Err(CommandError::text(
+                "ERR REPLICAOF not allowed: failover is built in, the deployment decides who follows whom",
+            ));
+        }
         let (host, port) = (args.get(1), args.get(2));
         let shared = Arc::clone(&self.shared);
         if shared.replication.is_watched() {

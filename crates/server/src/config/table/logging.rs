@@ -7,7 +7,7 @@ use super::*;
 pub(super) const GROUP: Group = Group { title: "Logging and monitoring", rows: ROWS };
 
 const ROWS: &[Setting] = &[
-    Setting::new("loglevel", Kind::Choice(&["debug", "verbose", "notice", "warning"]), "notice"),
+    Setting::new("loglevel", Kind::Choice(&["debug", "verbose", "notice", "warning"]), "notice").of_node(),
     Setting::new("logfile", Kind::Text, "").at_start(),
     Setting::new("log-format", Kind::Choice(&["text", "json"]), "text").at_start(),
     Setting::new("syslog-enabled", Kind::Bool, "no").at_start(),

@@ -38,6 +38,17 @@ pub struct Setting {
     pub hidden: bool,
     /// Whether anything reads it here.
     pub effect: Effect,
+    /// Whose it is where failover is built in.
+    pub scope: Scope,
+}
+
+/// Whom a setting that CONFIG SET changes belongs to, where failover is built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One value for all nodes: changed on one, it is agreed on, reaches all and outlives restarts.
+    Deployment,
+    /// Each node has its own.
+    Node,
 }
 
 /// When a setting may change.
@@ -97,7 +108,8 @@ pub(super) const IGNORED: &[&str] =
 impl Setting {
     const fn new(name: &'static str, kind: Kind, default: &'static str) -> Setting {
         let (change, effect) = (Change::Runtime, Effect::Applied);
-        Setting { name, aliases: &[], kind, default, change, secret: false, hidden: false, effect }
+        let scope = Scope::Deployment;
+        Setting { name, aliases: &[], kind, default, change, secret: false, hidden: false, effect, scope }
     }
 
     const fn aliases(mut self, aliases: &'static [&'static str]) -> Setting {
@@ -106,12 +118,17 @@ impl Setting {
     }
 
     const fn at_start(mut self) -> Setting {
-        self.change = Change::AtStart;
+        (self.change, self.scope) = (Change::AtStart, Scope::Node);
         self
     }
 
     const fn protected(mut self) -> Setting {
-        self.change = Change::Protected;
+        (self.change, self.scope) = (Change::Protected, Scope::Node);
+        self
+    }
+
+    const fn of_node(mut self) -> Setting {
+        self.scope = Scope::Node;
         self
     }
 

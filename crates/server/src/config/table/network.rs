@@ -7,11 +7,11 @@ use super::*;
 pub(super) const GROUP: Group = Group { title: "Network", rows: ROWS };
 
 const ROWS: &[Setting] = &[
-    Setting::new("bind", Kind::Words, "* -::*"),
-    Setting::new("port", int(0, 65535), "6379"),
+    Setting::new("bind", Kind::Words, "* -::*").of_node(),
+    Setting::new("port", int(0, 65535), "6379").of_node(),
     Setting::new("unixsocket", Kind::Text, "").at_start(),
     Setting::new("unixsocketperm", Kind::Octal, "0").at_start(),
-    Setting::new("protected-mode", Kind::Bool, "yes"),
+    Setting::new("protected-mode", Kind::Bool, "yes").of_node(),
     Setting::new("tcp-backlog", int(0, I32), "511").at_start(),
     Setting::new("tcp-keepalive", int(0, I32), "300"),
     Setting::new("timeout", int(0, I32), "0"),
