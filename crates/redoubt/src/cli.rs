@@ -12,6 +12,8 @@ pub(crate) enum Request {
     Run(Sources),
     /// Read the configuration, say whether it is good, and end.
     CheckConfig(Sources),
+    /// Show failover on this machine.
+    Demo(crate::demo::Options),
     /// Print the version.
     Version,
     /// Print how to use it.
@@ -35,6 +37,7 @@ Usage: {} [/path/to/redis.conf] [options] [-]
        {} - (read config from stdin)
        {} -v or --version
        {} -h or --help
+       {} demo [--port <first port>] [--nodes <count>] [options]   three nodes on this machine that fail over
        {} --check-config [/path/to/redis.conf] [options]
        {} --check-rdb <file>
        {} --check-aof [--fix [--yes]|--truncate-to-timestamp <Unix seconds>] <file or manifest>
@@ -59,6 +62,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
     match args {
         [one] if one == "-v" || one == "--version" => return Ok(Request::Version),
         [one] if one == "-h" || one == "--help" => return Ok(Request::Help),
+        [demo, rest @ ..] if demo == "demo" && !std::path::Path::new("demo").exists() => {
+            return crate::demo::parse(rest).map(Request::Demo);
+        }
         [check, rest @ ..] if check == "--check-config" => return Ok(Request::CheckConfig(sources(rest)?)),
         _ => {}
     }

@@ -3,6 +3,7 @@
 
 mod check;
 mod cli;
+mod demo;
 mod run;
 
 use cli::{Request, Sources};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Request::CheckConfig(sources)) => end(load(&sources).map(|_| println!("Configuration OK"))),
+        Ok(Request::Demo(options)) => end(demo::run(&options)),
         Ok(Request::Run(sources)) => end(load(&sources).and_then(run::run)),
         Err(error) => end(Err(error)),
     }
