@@ -59,6 +59,9 @@ pub(crate) struct Node {
     pub(super) planned: Option<(Epoch, Option<NodeId>, Time)>,
     failover: Option<Failover>,
     failovers: u64,
+    /// What the view says of the role, and whether it may have to say something else than the role anew.
+    shown: Role,
+    shows_more: bool,
 }
 
 /// What a node is started with, beside what it finds on its disk.
@@ -98,6 +101,8 @@ impl Node {
             planned: None,
             failover: None,
             failovers: 0,
+            shown: Role::Nobody,
+            shows_more: true,
             news,
             driver,
             shared,
@@ -148,6 +153,7 @@ impl Node {
                 Some(request) = requests.recv() => self.on_request(request),
                 _ = ticks.tick() => {
                     beats += 1;
+                    self.shows_more = true;
                     self.tick();
                     if beats.is_multiple_of(4) {
                         self.meet().await;
@@ -157,7 +163,21 @@ impl Node {
             self.settle().await;
         }
         self.fence();
+        self.give_up_leadership(&mut inbox).await;
         self.driver.stop().await;
+    }
+
+    /// A leader of the group that stops hands over, so that nobody has to wait for its lease to end.
+    async fn give_up_leadership(&mut self, inbox: &mut Inbox<Topology>) {
+        let standing = inbox.standing.borrow_and_update().clone();
+        let others = standing.voters.iter().filter(|node| **node != self.me().node);
+        let best = others.max_by_key(|node| standing.matched.get(node).copied().unwrap_or(0)).copied();
+        let Some(to) = best.filter(|_| standing.leads) else { return };
+        if self.driver.transfer_leader(to).await.is_ok() {
+            let limit = std::time::Duration::from_micros(self.timing.election_max.0);
+            // Whoever does not take it in time is elected the slow way.
+            let _ = tokio::time::timeout(limit, inbox.standing.wait_for(|standing| !standing.leads)).await;
+        }
     }
 
     fn tick(&mut self) {
@@ -186,6 +206,7 @@ impl Node {
             return;
         }
         let before = std::mem::replace(&mut self.topology, Arc::clone(&applied.facts));
+        self.shows_more = true;
         self.learn_places();
         self.note_change(&before);
         self.agent_input(agent::Input::Topology(Arc::clone(&applied.facts)));
@@ -223,24 +244,22 @@ impl Node {
         {
             self.agent_input(agent::Input::ResyncNeeded);
         }
-        let end = self.shared.replication.position(&self.shared);
-        if end != self.position && self.may_hold() {
-            self.position = end;
-            self.agent_input(agent::Input::Holds(end));
+        // Before the position is looked at: nobody acknowledges what is not there.
+        let acks = self.news.take_acks();
+        let position = self.shared.replication.position(&self.shared);
+        if position != self.position && self.news.is_loaded() {
+            self.position = position;
+            self.agent_input(agent::Input::Holds(position));
         }
-        for ((from, epoch), offset) in self.news.take_acks() {
+        for ((from, epoch), offset) in acks {
             self.agent_input(agent::Input::Acked { from, epoch, offset });
         }
         self.serve_if_ready();
     }
 
-    /// Whether what replication says it holds may be told: not before the data is loaded.
-    fn may_hold(&self) -> bool {
-        self.news.is_loaded()
-    }
-
     fn on_standing(&mut self, standing: Standing) {
         let before = std::mem::replace(&mut self.standing, standing.clone());
+        self.shows_more = true;
         if let Some(why) = &standing.failed {
             tracing::error!("This node cannot take part any more, and ends: {why}");
             self.fence();
@@ -435,6 +454,10 @@ impl Node {
     /// Shows what is known now to whoever looks, if it is something else than before.
     fn publish(&mut self) {
         let role = self.role();
+        if !std::mem::take(&mut self.shows_more) && self.shown == role {
+            return;
+        }
+        self.shown = role;
         self.note_recovery(role);
         let (cluster, is_cut_off) = (self.driver.cluster(), self.is_lonely());
         let ha = self.ha();
