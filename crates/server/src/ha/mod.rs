@@ -6,6 +6,7 @@
 //! - [`Request`]: what operators want of the deployment, through whichever node.
 
 mod data;
+mod effects;
 mod events;
 mod facts;
 mod gate;
@@ -16,6 +17,7 @@ mod node;
 mod requests;
 mod serving;
 mod settings;
+mod show;
 mod start;
 mod view;
 mod watchdog;

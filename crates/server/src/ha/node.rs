@@ -1,23 +1,21 @@
 //! The driver: connects agent, controller, Raft, data plane and the outside. One task on the control thread; nothing in
 //! it waits for data threads.
 
-use super::data::{News, Order, Orders};
+use super::data::{News, Orders};
 use super::group::Changes;
 use super::meet::{self, Meeting};
 use super::message::Message;
 use super::serving::Leading;
-use super::view::{Failover, Heard, Role, View};
+use super::view::{Failover, Heard, Role};
 use super::watchdog::Watchdog;
 use super::{Ha, Request};
-use crate::config::host_and_port;
 use crate::raft::{self, Driver, Inbox, Peer, Standing};
-use crate::replication::Membership;
-use crate::shared::{Shared, unix_ms};
+use crate::shared::Shared;
 use redoubt_ha::agent::{self, Agent};
 use redoubt_ha::controller::{self, Controller};
 use redoubt_ha::message::Heartbeat;
 use redoubt_ha::topology::{Announcement, Topology};
-use redoubt_ha::{Epoch, NodeId, Position, Process, Rules, ShardId, Time, Timing};
+use redoubt_ha::{Epoch, NodeId, Position, Process, Rules, Time, Timing};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -38,7 +36,7 @@ pub(crate) struct Node {
     shared: Arc<Shared>,
     pub(super) driver: Group,
     pub(super) agent: Agent,
-    controller: Controller,
+    pub(super) controller: Controller,
     work: VecDeque<Work>,
     pub(super) meeting: Meeting,
     pub(super) changes: Changes,
@@ -53,15 +51,15 @@ pub(crate) struct Node {
     position: Option<Position>,
     /// Whether this node leads, and nobody else has to have a write before it is acknowledged.
     pub(super) alone: bool,
-    heard: BTreeMap<NodeId, Heard>,
+    pub(super) heard: BTreeMap<NodeId, Heard>,
     pub(super) leading: Option<Leading>,
     /// A planned change of primary that was asked for here, of this epoch, until it is given up.
     pub(super) planned: Option<(Epoch, Option<NodeId>, Time)>,
-    failover: Option<Failover>,
-    failovers: u64,
+    pub(super) failover: Option<Failover>,
+    pub(super) failovers: u64,
     /// What the view says of the role, and whether it may have to say something else than the role anew.
-    shown: Role,
-    shows_more: bool,
+    pub(super) shown: Role,
+    pub(super) shows_more: bool,
 }
 
 /// What a node is started with, beside what it finds on its disk.
@@ -221,23 +219,6 @@ impl Node {
         }
     }
 
-    /// Notes a change of primary, for INFO and the log.
-    fn note_change(&mut self, before: &Topology) {
-        for (id, shard) in &self.topology.shards {
-            let old = before.shards.get(id);
-            if old.is_some_and(|old| old.epoch == shard.epoch) {
-                continue;
-            }
-            let (from, to) = (old.map(|old| old.primary.node), shard.primary.node);
-            tracing::info!("Epoch {}: node {:016x} leads ({})", shard.epoch, to.0, shard.cause);
-            if old.is_some() {
-                self.failovers += 1;
-                self.failover =
-                    Some(Failover { at_ms: unix_ms(), from, to, cause: shard.cause, took_ms: None });
-            }
-        }
-    }
-
     fn on_news(&mut self) {
         if let Some(epoch) = self.news.take_resync()
             && self.agent.follows().is_some_and(|(_, following)| following == epoch)
@@ -308,7 +289,7 @@ impl Node {
         }
     }
 
-    fn on_heartbeat(&mut self, heartbeat: Box<Heartbeat>) {
+    pub(super) fn on_heartbeat(&mut self, heartbeat: Box<Heartbeat>) {
         let (process, position) = (heartbeat.from, heartbeat.position);
         self.heard.insert(process.node, Heard { at: raft::now(), process, position });
         self.controller_input(controller::Input::Heartbeat(heartbeat));
@@ -342,47 +323,6 @@ impl Node {
         }
     }
 
-    async fn carry_out(&mut self, effect: agent::Effect) {
-        use agent::Effect;
-        match effect {
-            Effect::Heartbeat(heartbeat) => self.send_heartbeat(heartbeat),
-            Effect::Lead { shard, epoch } => self.lead(shard, epoch),
-            Effect::Follow { shard, primary, epoch } => self.follow(shard, primary, epoch),
-            Effect::Rest => {
-                self.leading = None;
-                self.orders.give(Order::Rest);
-            }
-            Effect::Serve { epoch, until } => self.serve(epoch, until),
-            Effect::Fence => self.fence(),
-            Effect::Commit { offset, .. } => self.release(offset),
-            Effect::Writes(writes) => self.set_writes(writes),
-            Effect::NewLife(incarnation) => {
-                if let Err(error) = self.driver.new_life(incarnation).await {
-                    tracing::error!("the disk does not take a new incarnation: {error}");
-                    self.shared.request_stop();
-                }
-                self.orders.give(Order::NewLife(self.me()));
-            }
-            Effect::Discard => {
-                self.orders.give(Order::Discard);
-            }
-            Effect::Event(event) => super::events::tell(&event),
-        }
-    }
-
-    fn send_heartbeat(&mut self, heartbeat: Box<Heartbeat>) {
-        let me = self.me().node;
-        let message = Message::Heartbeat(heartbeat.clone());
-        let members = self.topology.members.keys().copied();
-        let group = self.standing.voters.iter().chain(&self.standing.learners).copied();
-        let all: std::collections::BTreeSet<NodeId> =
-            members.chain(group).filter(|node| *node != me).collect();
-        for node in all {
-            self.send(node, &message);
-        }
-        self.on_heartbeat(heartbeat);
-    }
-
     pub(super) fn send(&self, to: NodeId, message: &Message) {
         match message.encode() {
             Ok(bytes) => self.driver.control(to, bytes),
@@ -390,129 +330,12 @@ impl Node {
         }
     }
 
-    fn membership(&self, shard: ShardId, epoch: Epoch) -> Membership {
-        let cluster = self.driver.cluster().unwrap_or_default();
-        Membership { cluster, shard, epoch, me: self.me() }
-    }
-
-    fn lead(&mut self, shard: ShardId, epoch: Epoch) {
-        let order = self.orders.give(Order::Lead(self.membership(shard, epoch)));
-        self.leading = Some(Leading { order, epoch, lease: None, committed: 0 });
-    }
-
-    fn follow(&mut self, shard: ShardId, primary: Process, epoch: Epoch) {
-        self.leading = None;
-        let place = self.topology.members.get(&primary.node);
-        let Some((host, port)) = place.and_then(|member| host_and_port(&member.announcement.clients)) else {
-            tracing::error!("node {:016x} says no address for clients", primary.node.0);
-            return;
-        };
-        self.orders.give(Order::Follow(self.membership(shard, epoch), host, port));
-    }
-
-    fn step_controller(&mut self, input: controller::Input) {
-        let mut effects = Vec::new();
-        self.controller.step(raft::now(), input, &mut effects);
-        for effect in effects {
-            match effect {
-                controller::Effect::Propose(entry) => {
-                    let driver = self.driver.clone();
-                    tokio::spawn(async move {
-                        // What comes of it is seen when it is applied; what is lost is proposed again.
-                        if let Err(error) = driver.propose(&entry).await {
-                            tracing::debug!("{entry:?} was not proposed: {error}");
-                        }
-                    });
-                }
-                controller::Effect::Lease(lease) if lease.to.node == self.me().node => {
-                    self.agent_input(agent::Input::Lease(lease));
-                }
-                controller::Effect::Lease(lease) => self.send(lease.to.node, &Message::Lease(lease)),
-                controller::Effect::HandOver(order) if order.primary.node == self.me().node => {
-                    self.hand_over(order)
-                }
-                controller::Effect::HandOver(order) => {
-                    self.send(order.primary.node, &Message::HandOver(order))
-                }
-                controller::Effect::Voters(voters) => self.changes.want_voters(voters),
-                controller::Effect::Event(event) => super::events::tell(&event),
-            }
-        }
-    }
-
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    fn role(&self) -> Role {
-        if let Some(epoch) = self.agent.leads() {
-            return Role::Primary { epoch, serving: self.ha().gate.is_serving() };
-        }
-        self.agent.follows().map_or(Role::Nobody, |(primary, epoch)| Role::Replica { primary, epoch })
-    }
-
-    /// Shows what is known now to whoever looks, if it is something else than before.
-    fn publish(&mut self) {
-        let role = self.role();
-        if !std::mem::take(&mut self.shows_more) && self.shown == role {
-            return;
-        }
-        self.shown = role;
-        self.note_recovery(role);
-        let (cluster, is_cut_off) = (self.driver.cluster(), self.is_lonely());
-        let ha = self.ha();
-        let old = ha.view();
-        let same = Arc::ptr_eq(&old.topology, &self.topology)
-            && (old.role, old.is_cut_off, old.me) == (role, is_cut_off, self.me())
-            && (old.cluster, old.failover) == (cluster, self.failover)
-            && old.heard == self.heard
-            && old.standing == self.standing;
-        if same {
-            return;
-        }
-        let view = View {
-            me: self.me(),
-            cluster,
-            topology: Arc::clone(&self.topology),
-            role,
-            standing: self.standing.clone(),
-            is_cut_off,
-            heard: self.heard.clone(),
-            failover: self.failover,
-            failovers: self.failovers,
-            name: old.name.clone(),
-            timing: old.timing.clone(),
-        };
-        ha.show(view);
-    }
-
-    /// How long the change of primary that made this node one took, once it serves.
-    fn note_recovery(&mut self, role: Role) {
-        let me = self.me().node;
-        let Some(failover) = &mut self.failover else { return };
-        if failover.took_ms.is_none()
-            && failover.to == me
-            && matches!(role, Role::Primary { serving: true, .. })
-        {
-            let took = u64::try_from(unix_ms() - failover.at_ms).unwrap_or(0) + silence_ms(failover.cause);
-            failover.took_ms = Some(took);
-            tracing::info!(
-                "Failover complete: this node serves, {took} ms after the last sign of the old primary"
-            );
-        }
     }
 }
 
 async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     // The sender lives as long as the server.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// How long the old primary was silent before the change was decided.
-fn silence_ms(cause: redoubt_ha::event::Cause) -> u64 {
-    use redoubt_ha::event::Cause;
-    match cause {
-        Cause::Silent(span) | Cause::Stalled(span) | Cause::Blocked(span) => span.0 / 1000,
-        Cause::First | Cause::Restarted | Cause::Forgotten | Cause::Planned | Cause::AllRestarted => 0,
-    }
 }
