@@ -27,6 +27,7 @@ pub enum Run {
 pub enum ServerOp {
     // connection
     Auth,
+    ClientCapa,
     ClientGetname,
     ClientHelp,
     ClientId,
@@ -45,6 +46,8 @@ pub enum ServerOp {
     Hello,
     Ping,
     Quit,
+    Readonly,
+    Readwrite,
     Reset,
     Select,
     // transactions

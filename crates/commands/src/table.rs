@@ -18,6 +18,7 @@ pub struct Family {
 /// Every family the server answers to.
 const FAMILIES: &[Family] = &[
     Family { group: "bitmap", rows: specs::bitmap::BITMAP },
+    Family { group: "cluster", rows: specs::cluster::CLUSTER },
     Family { group: "connection", rows: specs::connection::CONNECTION },
     Family { group: "generic", rows: specs::generic::GENERIC },
     Family { group: "generic", rows: specs::replication::WAITING },

@@ -79,6 +79,8 @@ pub mod flag {
     pub const REPLICA: u32 = 1 << 9;
     /// Came through the Sentinel port.
     pub const SENTINEL: u32 = 1 << 10;
+    /// Understands -REDIRECT (CLIENT CAPA).
+    pub const CAPA_REDIRECT: u32 = 1 << 11;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.

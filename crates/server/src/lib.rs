@@ -9,6 +9,7 @@ pub mod digest;
 pub mod disk;
 mod dispatch;
 mod eviction;
+pub mod forward;
 pub mod ha;
 pub mod histogram;
 pub mod info;

@@ -250,6 +250,9 @@ async fn control(
         }
     }
     tasks.spawn(crate::replication::cron(Arc::clone(&shared)));
+    if ha.is_some() {
+        tasks.spawn(crate::forward::watch(Arc::clone(&shared)));
+    }
     let ha = ha.map(|ha| tokio::spawn(ha.run()));
     tasks.spawn(crate::sentinel::watch(Arc::clone(&shared)));
     let mut stop = shared.stop.subscribe();

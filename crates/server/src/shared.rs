@@ -125,6 +125,8 @@ pub struct Shared {
     pub(crate) reopen: Mutex<Option<tokio::sync::mpsc::UnboundedSender<crate::net::listener::Reopen>>>,
     /// Port that is really listened on.
     pub port: AtomicUsize,
+    /// Clients relayed to the primary.
+    pub forward: crate::forward::Figures,
     /// Failover, where it is switched on.
     pub ha: Option<crate::ha::Ha>,
     /// What its Sentinel API remembers.
@@ -183,6 +185,7 @@ impl Shared {
             reopen: Mutex::new(None),
             port: AtomicUsize::new(0),
             sentinel: ha.is_some().then(crate::sentinel::Sentinel::default),
+            forward: crate::forward::Figures::default(),
             ha,
             hub: crate::pubsub::Hub::default(),
             renamed,

@@ -32,6 +32,16 @@ pub const CONNECTION: &[CommandSpec] = &[
         doc: Doc::new("Groups the commands about client connections.", "2.4.0", "By subcommand"),
         subcommands: &[
             CommandSpec {
+                name: "capa",
+                arity: -3,
+                flags: Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE).with(Flags::ALLOW_BUSY),
+                categories: Categories::CONNECTION,
+                run: Run::Server(ServerOp::ClientCapa),
+                doc: Doc::new("Tells what the client understands: `redirect`.", "8.0.0", "O(1)")
+                    .args(&[Arg::new("capability", ArgKind::String).multiple()]),
+                ..CommandSpec::EMPTY
+            },
+            CommandSpec {
                 name: "getname",
                 arity: 2,
                 flags: Flags::NOSCRIPT.with(Flags::LOADING).with(Flags::STALE),

@@ -1,6 +1,7 @@
 //! Rows of the command table, one module per family. A family is listed here once its handlers exist.
 
 pub mod bitmap;
+pub mod cluster;
 pub mod connection;
 pub mod generic;
 pub mod geo;

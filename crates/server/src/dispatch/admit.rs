@@ -16,6 +16,8 @@ pub(crate) enum Admission {
     Queue,
     /// Not before the pause is over.
     Wait,
+    /// The primary has to run it.
+    Elsewhere,
 }
 
 const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.");
@@ -47,6 +49,9 @@ impl Session {
         }
         if self.multi.is_some() && flags.has(Flags::NO_MULTI) {
             return Err(NO_MULTI);
+        }
+        if let Some(admission) = self.admit_away(command, scope)? {
+            return Ok(admission);
         }
         if self.shared.memory.limit.load(Relaxed) != 0 {
             self.admit_memory(ctx, command, scope)?;

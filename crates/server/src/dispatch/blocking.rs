@@ -239,6 +239,20 @@ impl Session {
         });
     }
 
+    /// Takes the parked call back, to be run elsewhere: its words. Nothing if there is none, or if it is being served.
+    pub(crate) fn take_parked(&mut self) -> Option<Vec<Box<[u8]>>> {
+        let call = self.parked.clone()?;
+        if !call.claim(ENDED) {
+            return None;
+        }
+        self.end_parked();
+        let shared = Arc::clone(&self.shared);
+        let mut txn = Txn::new(&shared.keyspace, crate::shared::unix_ms(), fastrand::Rng::with_seed(0));
+        txn.acquire(call.with_args(|args| self.partitions_of(call.command, args)));
+        call.unpark(&mut txn);
+        Some(call.words.clone())
+    }
+
     /// A stream that the parked call needs has gone while nobody could run the call: run it now. False if it panicked:
     /// the connection must end.
     pub(crate) fn recheck(&mut self, local: &mut Local, output: &mut Output) -> bool {

@@ -3,14 +3,16 @@
 //! A batch first touches the memory its keys will need (three prefetch passes, each a step further along slot, bucket
 //! and entry), then runs its requests one by one.
 
-mod admit;
+pub(crate) mod admit;
 pub(crate) mod blocking;
 mod commit;
 pub(crate) mod renames;
 mod session;
 mod transaction;
 
+pub(crate) use admit::Admission;
 pub(crate) use session::{Flow, ReplyMode, Session};
+pub(crate) use transaction::Multi;
 
 use crate::apply::Passage;
 use crate::net::connection::FLUSH_BYTES;
@@ -45,6 +47,8 @@ pub(crate) enum Step {
     Parked,
     /// It may not run yet: try it again later.
     NotYet,
+    /// The primary has to run it.
+    Elsewhere,
 }
 
 impl Session {
@@ -106,8 +110,12 @@ impl Session {
                 Step::Close => outcome = (plans.len(), Flow::Close),
                 Step::Parked => outcome = (index + 1, Flow::Wait),
                 Step::NotYet => outcome = (index, Flow::Wait),
+                Step::Elsewhere => outcome = (index, Flow::Elsewhere),
             }
             break;
+        }
+        if outcome.0 > 0 {
+            self.away.held = None;
         }
         ctx.txn.release();
         self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
@@ -171,7 +179,7 @@ impl Session {
     }
 
     #[inline]
-    fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
+    pub(crate) fn lookup(&self, name: &[u8]) -> Option<&'static Command> {
         match &self.shared.renamed {
             // Streams have the original names, and so have Sentinels.
             Some(renamed) if self.applies.is_none() && !self.is_sentinel => renamed.lookup(name, self.seen),
@@ -187,7 +195,7 @@ impl Session {
         // Confirmations of subscriptions are pushes, not replies.
         let pushes = Flags::PUBSUB.with(Flags::NOSCRIPT);
         let subscribes = plan.command.is_some_and(|command| command.spec.flags.has(pushes));
-        if step != Step::NotYet && self.mutes_reply() && !subscribes {
+        if !matches!(step, Step::NotYet | Step::Elsewhere) && self.mutes_reply() && !subscribes {
             scope.output.buffer.truncate(position);
         }
         step
@@ -217,9 +225,10 @@ impl Session {
             return self.refuse(ctx, &error, Some(command), &plan.args, scope);
         }
         match self.admit(ctx, command, &plan.args, scope) {
-            Ok(admit::Admission::Run) => self.execute(ctx, command, plan, scope),
-            Ok(admit::Admission::Queue) => self.queue(command, &plan.args, scope),
-            Ok(admit::Admission::Wait) => Step::NotYet,
+            Ok(Admission::Run) => self.execute(ctx, command, plan, scope),
+            Ok(Admission::Queue) => self.queue(command, &plan.args, scope),
+            Ok(Admission::Wait) => Step::NotYet,
+            Ok(Admission::Elsewhere) => Step::Elsewhere,
             Err(error) => self.refuse(ctx, &error, Some(command), &plan.args, scope),
         }
     }

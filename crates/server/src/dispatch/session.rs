@@ -6,6 +6,7 @@ use crate::config::Values;
 use crate::dispatch::Scope;
 use crate::dispatch::blocking::ParkedCall;
 use crate::dispatch::transaction::{Multi, Watched};
+use crate::forward::Away;
 use crate::net::output::Output;
 use crate::pubsub::{Delivery, Subscriptions};
 use crate::replication::{Feed, Waiting};
@@ -41,6 +42,8 @@ pub(crate) enum Flow {
     Flush,
     /// Not before a parked call was answered or a pause is over.
     Wait,
+    /// With the next request, which the primary has to execute.
+    Elsewhere,
     /// Not at all: close once the output is out.
     Close,
     /// Not at all, and nothing of the output may leave: what it tells of may not stand.
@@ -104,6 +107,8 @@ pub(crate) struct Session {
     pub(crate) fault: Option<Fault>,
     /// Errors that commands of that stream were answered with.
     pub(crate) faults: u64,
+    /// What it knows of other nodes.
+    pub(crate) away: Away,
     /// Whom the running batch has sent something to.
     pub(crate) delivery: RefCell<Delivery>,
 }
@@ -144,6 +149,7 @@ impl Session {
             applies: None,
             fault: None,
             faults: 0,
+            away: Away::default(),
             delivery: RefCell::default(),
         }
     }
@@ -276,6 +282,18 @@ impl Session {
         }
     }
 
+    /// Its next command is not answered: it was to be so before it had to be run anew.
+    pub(crate) fn mute_next(&mut self) {
+        if self.reply_mode == ReplyMode::On {
+            self.reply_mode = ReplyMode::SkipNext;
+        }
+    }
+
+    /// Whether the client wants no reply to its next command.
+    pub(crate) fn mutes(&self) -> bool {
+        self.reply_mode != ReplyMode::On
+    }
+
     /// Whether requests must wait: for a parked call or for the end of a pause.
     pub(crate) fn is_waiting(&mut self) -> bool {
         if let Some(until) = self.paused_until
@@ -285,7 +303,13 @@ impl Session {
         }
         self.held = self.held && self.shared.ha.as_ref().is_some_and(|ha| ha.gate.holds_writes());
         let errand = self.errand.as_ref().is_some_and(|errand| errand.outcome().is_none());
-        self.held || self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some() || errand
+        let sought = self.away.waits_until().is_some_and(|until| until > unix_ms());
+        sought
+            || self.held
+            || self.parked.is_some()
+            || self.waiting.is_some()
+            || self.paused_until.is_some()
+            || errand
     }
 
     /// Whether a request could be told to wait and be tried again.
@@ -302,7 +326,7 @@ impl Session {
         match (&self.parked, &self.waiting) {
             (Some(call), _) => call.deadline_ms(),
             (None, Some(waiting)) => waiting.deadline_ms,
-            (None, None) => self.paused_until,
+            (None, None) => self.paused_until.into_iter().chain(self.away.waits_until()).min(),
         }
     }
 
@@ -334,6 +358,7 @@ impl Session {
         self.client.name.lock().clear();
         self.client.set(flag::NO_EVICT, false);
         self.client.set(flag::NO_TOUCH, false);
+        self.away = Away { relays: self.away.relays, refused: self.away.refused, ..Away::default() };
         self.authenticated = self.shared.values().requirepass.is_empty();
     }
 
@@ -346,5 +371,8 @@ impl Session {
         }
         self.leave_channels();
         self.unwatch_all();
+        if self.away.relays {
+            self.shared.forward.serves.fetch_sub(1, Relaxed);
+        }
     }
 }

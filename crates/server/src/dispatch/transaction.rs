@@ -2,7 +2,8 @@
 
 use crate::client::flag;
 use crate::dispatch::{Scope, Session, Step};
-use redoubt_commands::spec::{Flags, Propagate, Run};
+use crate::forward::{Need, need};
+use redoubt_commands::spec::{Flags, Propagate, PubsubOp, Run, ServerOp};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_store::{PartitionSet, Txn, WatchMark};
@@ -27,6 +28,40 @@ pub(crate) struct Multi {
     pub(crate) changes: bool,
     /// Some queued command needs memory.
     pub(crate) needs_memory: bool,
+    /// What the queued commands need of the primary.
+    pub(crate) need: Need,
+    /// The database it selects last.
+    pub(crate) selects: Option<usize>,
+    /// A queued command that only the client's own node can run.
+    pub(crate) bound: Option<&'static str>,
+}
+
+impl Multi {
+    /// Whether EXEC will fail.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.doomed
+    }
+
+    /// Shows the words of each queued command; returns how many there are.
+    pub(crate) fn each(&self, mut show: impl FnMut(&[&[u8]])) -> usize {
+        for queued in &self.queue {
+            let words: Vec<&[u8]> = queued.words.iter().map(|word| &**word).collect();
+            show(&words);
+        }
+        self.queue.len()
+    }
+
+    /// Notes what matters about a command if another node is to run it.
+    fn note(&mut self, command: &'static Command, args: &Args<'_>) {
+        use ServerOp::{Echo, Info, Lolwut, Ping, Pubsub, Select, Time, Unwatch, Wait, Waitaof};
+        self.need = self.need.max(need(command));
+        match command.spec.run {
+            Run::Server(Select) => self.selects = args.int(1).ok().and_then(|db| usize::try_from(db).ok()),
+            Run::Data(_) | Run::Server(Echo | Info | Lolwut | Ping | Time | Unwatch | Wait | Waitaof) => {}
+            Run::Server(Pubsub(PubsubOp::Publish | PubsubOp::Spublish)) => {}
+            Run::Server(_) | Run::Container => self.bound = Some(command.full_name),
+        }
+    }
 }
 
 /// WATCHed keys of a connection.
@@ -60,6 +95,7 @@ impl Session {
             multi.writes |= Session::may_write(command);
             multi.changes |= command.spec.is_write();
             multi.needs_memory |= command.spec.flags.has(Flags::DENYOOM);
+            multi.note(command, args);
             let words = args.words().iter().map(|word| Box::from(*word)).collect();
             multi.queue.push(Queued { command, words });
             self.client.multi.store(multi.queue.len() as i64, Relaxed);
@@ -113,6 +149,12 @@ impl Session {
         if multi.doomed {
             self.unwatch_all();
             return Err(EXECABORT);
+        }
+        if std::mem::take(&mut self.away.watches_lost) {
+            // As if a WATCHed key had changed: nobody knows whether one has.
+            self.unwatch_all();
+            self.reply(scope).null_array();
+            return Ok(Step::Done);
         }
         let position = scope.output.buffer.len();
         let partitions = self.partitions_of_queue(&multi);
@@ -226,8 +268,27 @@ impl Session {
         Ok(())
     }
 
+    /// Whether keys are watched here.
+    pub(crate) fn has_watches(&self) -> bool {
+        !self.watched.keys.is_empty()
+    }
+
+    /// Takes the open MULTI out, to be run elsewhere.
+    pub(crate) fn take_multi(&mut self) -> Option<Multi> {
+        self.end_multi()
+    }
+
+    /// Puts an open MULTI back.
+    pub(crate) fn put_multi(&mut self, multi: Multi) {
+        self.client.set(flag::MULTI, true);
+        self.client.multi.store(multi.queue.len() as i64, Relaxed);
+        self.multi = Some(multi);
+    }
+
     /// Forgets all WATCHed keys. Nothing may be held.
     pub(crate) fn unwatch_all(&mut self) {
+        self.away.watches = false;
+        self.away.watches_lost = false;
         if self.watched.keys.is_empty() {
             return;
         }

@@ -38,6 +38,7 @@ pub(crate) fn print(shared: &Shared, page: &mut Page) {
             page.field("ha_last_failover_took_ms", took);
         }
     }
+    crate::forward::print(shared, page);
     print_members(&view, page);
 }
 

@@ -1,7 +1,10 @@
 //! One connection's task: read what is there, run it, write what came of it.
 
+mod relayed;
+
 use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Session};
+use crate::forward::{Happened, Relay};
 use crate::log::Held;
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
@@ -43,6 +46,8 @@ enum Event {
     Mail,
     Written,
     Timer,
+    /// Of the connection to the primary.
+    Upstream(Happened),
 }
 
 /// See the module's text.
@@ -67,6 +72,10 @@ pub(crate) struct Connection {
     soft_until: Option<Instant>,
     /// What the log was asked to wake this task for last.
     waits_for: Option<Held>,
+    /// The client is carried to the primary.
+    relay: Option<Box<Relay>>,
+    /// The client sends nothing more, and is still to be answered.
+    draining: bool,
 }
 
 /// A parsed request: where its words stand in `spans`.
@@ -102,6 +111,8 @@ impl Connection {
             closing: false,
             soft_until: None,
             waits_for: None,
+            relay: None,
+            draining: false,
         };
         connection.publish();
         connection
@@ -113,11 +124,14 @@ impl Connection {
             let event = poll_fn(|cx| self.poll_event(cx)).await;
             let goes_on = match event {
                 Ok(Event::Read) | Ok(Event::Written) => self.work().await,
+                Ok(Event::Upstream(happened)) => self.on_upstream(happened) && self.work().await,
                 Ok(Event::Mail) => self.read_mail() && self.work().await,
                 Ok(Event::Timer) => self.on_timer() && self.work().await,
-                Ok(Event::Closed) | Err(_) => false,
+                Ok(Event::Closed) => self.drains(),
+                Err(_) => false,
             };
-            if !goes_on || (self.closing && self.output.pending() == 0) {
+            let is_over = self.closing || (self.draining && !self.drains());
+            if !goes_on || (is_over && self.output.pending() == 0) {
                 break;
             }
         }
@@ -142,7 +156,15 @@ impl Connection {
             self.timer = None;
             return Poll::Ready(Ok(Event::Timer));
         }
-        if self.closing || !self.may_read() {
+        if self.closing {
+            return Poll::Pending;
+        }
+        if let Some(relay) = &mut self.relay
+            && let Poll::Ready(happened) = relay.poll(cx, self.output.pending() < OUTPUT_PAUSE_BYTES)
+        {
+            return Poll::Ready(Ok(Event::Upstream(happened)));
+        }
+        if self.draining || !self.may_read() {
             return Poll::Pending;
         }
         self.poll_read(cx)
@@ -150,29 +172,20 @@ impl Connection {
 
     /// A client that does not take its replies, or waits, is not read from beyond its query buffer's limit.
     fn may_read(&self) -> bool {
-        self.output.pending() < OUTPUT_PAUSE_BYTES || self.input.len() < READ_BYTES
+        (self.output.pending() < OUTPUT_PAUSE_BYTES || self.input.len() < READ_BYTES) && !self.is_choked()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
         let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
         self.input.reserve(wanted.max(self.read_bytes));
-        let filled = {
-            let mut buf = ReadBuf::uninit(self.input.spare_capacity_mut());
-            match self.socket.poll_read(cx, &mut buf) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) => buf.filled().len(),
-            }
+        let socket = &mut self.socket;
+        let filled = match poll_fill(&mut self.input, |buf| socket.poll_read(cx, buf)) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Ready(Ok(0)) => return Poll::Ready(Ok(Event::Closed)),
+            Poll::Ready(Ok(filled)) => filled,
         };
-        if filled == 0 {
-            return Poll::Ready(Ok(Event::Closed));
-        }
         self.adapt_read(filled);
-        // SAFETY: the socket filled this many bytes of the spare capacity.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.input.set_len(self.input.len() + filled);
-        }
         self.client.net_in.store(self.client.net_in.load(Relaxed) + filled as u64, Relaxed);
         Poll::Ready(Ok(Event::Read))
     }
@@ -231,6 +244,9 @@ impl Connection {
 
     /// Runs what has been read, then writes once. False when the connection must end at once.
     async fn work(&mut self) -> bool {
+        if self.relay.is_some() && !self.steer() {
+            return false;
+        }
         let mut held_up = false;
         for turn in 0.. {
             if self.closing || self.session.is_waiting() {
@@ -250,6 +266,9 @@ impl Connection {
             if turn % BATCHES_PER_TURN == BATCHES_PER_TURN - 1 {
                 tokio::task::yield_now().await;
             }
+        }
+        if self.relay.is_some() && (!self.steer() || !self.push_upstream().await) {
+            return false;
         }
         // Limits hold for what a batch produced, not for what the socket did not take at once. Written right here:
         // waiting for the next poll would cost a pass through the scheduler.
@@ -301,6 +320,9 @@ impl Connection {
 
     /// Parses and runs up to `BATCH` requests. False when nothing more can be done with what has been read.
     fn run_batch(&mut self) -> bool {
+        if self.relay.is_some() {
+            return self.relay_batch();
+        }
         let start = self.parser.consumed();
         // A quoted line is decoded in place: if it has to wait it must be found as it came.
         let as_it_came = (self.session.may_wait() && self.is_quoted_line()).then(|| self.input.clone());
@@ -322,6 +344,9 @@ impl Connection {
             self.shared.stats.protocol_error(&self.client, &error);
             Reply::new(&mut self.output.buffer, false).error(&format!("ERR {error}"));
             self.closing = true;
+        }
+        if flow == Flow::Elsewhere {
+            return self.enter_relay();
         }
         progressed && (!waits || flow == Flow::Flush) && !self.closing
     }
@@ -395,7 +420,7 @@ impl Connection {
         words.clear();
         local.words = words.into_iter().map(|_| &[][..]).collect();
         match flow {
-            Flow::Continue | Flow::Wait | Flow::Flush => {}
+            Flow::Continue | Flow::Wait | Flow::Flush | Flow::Elsewhere => {}
             Flow::Close => self.closing = true,
             Flow::Lost => {
                 tracing::debug!("closing {}: the lease ended while its commands ran", self.client.addr);
@@ -438,12 +463,15 @@ impl Connection {
             }
         }
         self.session.look_at_wait(&mut self.output, false, None);
+        self.session.away.look_again();
+        self.move_parked();
         self.read_inbox()
     }
 
     /// Takes over what others have sent. False when it was too much.
     fn read_inbox(&mut self) -> bool {
-        if !self.client.inbox.is_filled() {
+        let is_within_reply = self.relay.as_ref().is_some_and(|relay| relay.machine.is_within_reply());
+        if !self.client.inbox.is_filled() || is_within_reply {
             return true;
         }
         if self.closing {
@@ -471,20 +499,29 @@ impl Connection {
         let idle = unix_ms() - self.client.active_ms.load(Relaxed);
         let exempt =
             self.session.is_waiting() || self.client.has(flag::PUBSUB) || self.client.has(flag::REPLICA);
+        let exempt = exempt || self.relay.as_ref().is_some_and(|relay| !relay.machine.is_idle());
         limit.is_none_or(|limit| exempt || idle < limit.as_millis() as i64)
     }
 
     fn set_timer(&mut self) {
         let now = Instant::now;
+        let relay = self.relay.as_ref().filter(|relay| !relay.is_settled(false));
+        let relay = relay.and_then(|relay| relay.wakes_at(now()));
         let wait = match self.session.wakes_at() {
             Some(at) => Some(now() + Duration::from_millis((at - unix_ms()).max(0) as u64)),
             None if self.session.is_waiting() => None,
             None => match self.local.borrow().values.timeout {
-                Some(_) if self.timer.is_some() && self.soft_until.is_none() => return,
+                Some(_)
+                    if self.timer.is_some()
+                        && self.soft_until.or(relay).is_none()
+                        && self.relay.is_none() =>
+                {
+                    return;
+                }
                 limit => limit.map(|limit| now() + limit),
             },
         };
-        let at = wait.into_iter().chain(self.soft_until).min();
+        let at = wait.into_iter().chain(self.soft_until).chain(relay).min();
         self.timer = at.map(|at| Box::pin(tokio::time::sleep_until(at)));
     }
 
@@ -494,7 +531,9 @@ impl Connection {
         client.query_bytes.store(self.input.len(), Relaxed);
         client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         client.output_bytes.store(self.output.pending(), Relaxed);
-        client.memory.store(self.input.capacity() + self.output.memory() + size_of::<Self>(), Relaxed);
+        let relay = self.relay.as_ref().map_or(0, |relay| relay.memory());
+        let own = self.input.capacity() + self.output.memory() + size_of::<Self>();
+        client.memory.store(own + relay, Relaxed);
         client.set(flag::CLOSING, self.closing);
     }
 
@@ -523,4 +562,23 @@ impl Connection {
         }
         !(hard || late)
     }
+}
+
+/// Reads into the spare capacity of a buffer; how many bytes.
+pub(crate) fn poll_fill(
+    buf: &mut Vec<u8>,
+    read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> Poll<io::Result<usize>> {
+    let mut spare = ReadBuf::uninit(buf.spare_capacity_mut());
+    let filled = match read(&mut spare) {
+        Poll::Pending => return Poll::Pending,
+        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        Poll::Ready(Ok(())) => spare.filled().len(),
+    };
+    // SAFETY: the socket filled this many bytes of the spare capacity.
+    #[allow(unsafe_code)]
+    unsafe {
+        buf.set_len(buf.len() + filled);
+    }
+    Poll::Ready(Ok(filled))
 }

@@ -22,6 +22,7 @@ impl Session {
         scope: &mut Scope<'_>,
     ) -> Outcome {
         match op {
+            ServerOp::ClientCapa => self.client_capa(args, scope),
             ServerOp::ClientId => self.reply(scope).int(self.client.id as i64),
             ServerOp::ClientInfo => {
                 let line = describe(&self.client, ctx.now_ms()) + "\n";
@@ -51,6 +52,14 @@ impl Session {
             _ => introspect::help("client", &mut self.reply(scope)),
         }
         Ok(Step::Done)
+    }
+
+    /// What the client understands. What this server does not know is accepted, as in Valkey.
+    fn client_capa(&self, args: &Args<'_>, scope: &mut Scope<'_>) {
+        if args.rest(2).iter().any(|word| word.eq_ignore_ascii_case(b"redirect")) {
+            self.client.set(flag::CAPA_REDIRECT, true);
+        }
+        self.reply(scope).ok();
     }
 
     fn client_getname(&self, scope: &mut Scope<'_>) {

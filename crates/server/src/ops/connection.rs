@@ -1,4 +1,4 @@
-//! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET, UNWATCH.
+//! PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET, UNWATCH, READONLY, READWRITE.
 
 use crate::dispatch::{Scope, Session, Step};
 use crate::ops::Outcome;
@@ -88,6 +88,9 @@ impl Session {
             return Err(WRONGPASS);
         }
         self.set_authenticated(true);
+        if self.shared.ha.is_some() {
+            self.away.credentials = Some((user.to_vec(), password.to_vec()));
+        }
         Ok(())
     }
 
@@ -166,6 +169,16 @@ impl Session {
             ));
         }
         *self.client.name.lock() = name.to_vec();
+        Ok(())
+    }
+
+    /// READONLY and READWRITE: whether reads are answered by this node although it is not the primary.
+    pub(super) fn read_here(&mut self, on: bool, scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        if self.shared.ha.is_none() {
+            return Err(CommandError::text("ERR This instance has cluster support disabled"));
+        }
+        self.away.reads_here = on;
+        self.reply(scope).ok();
         Ok(())
     }
 

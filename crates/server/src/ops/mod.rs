@@ -64,6 +64,8 @@ impl Session {
             Op::Auth => done(self.auth(args, scope)),
             Op::Hello => done(self.hello(args, scope)),
             Op::Quit => self.quit(scope),
+            Op::Readonly => done(self.read_here(true, scope)),
+            Op::Readwrite => done(self.read_here(false, scope)),
             Op::Reset => done(self.reset_connection(ctx, scope)),
             Op::Command
             | Op::CommandCount
@@ -79,7 +81,8 @@ impl Session {
             }
             Op::Bgrewriteaof => done(self.bgrewriteaof(ctx, scope)),
             Op::Info => done(self.info(ctx, args, scope)),
-            Op::ClientGetname
+            Op::ClientCapa
+            | Op::ClientGetname
             | Op::ClientHelp
             | Op::ClientId
             | Op::ClientInfo

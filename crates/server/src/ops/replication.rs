@@ -9,6 +9,7 @@ use redoubt_commands::spec::ServerOp;
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_replication::Ask;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const NO_LINK: CommandError =
@@ -62,6 +63,9 @@ impl Session {
             }
             return Ok(());
         }
+        if args.len() == 3 && args.is(1, "redoubt-relay") && self.shared.ha.is_some() {
+            return self.become_relay(args.get(2), scope);
+        }
         let ask = self.peer.replconf(args.rest(1));
         match ask.map_err(|error| CommandError::owned(error.to_string()))? {
             Ask::Ok => self.reply(scope).ok(),
@@ -82,6 +86,19 @@ impl Session {
                 scope.output.buffer.extend_from_slice(ours.confirmation().as_bytes());
             }
         }
+        Ok(())
+    }
+
+    /// Another node relays a client on this connection: what cannot be executed here is not carried further.
+    fn become_relay(&mut self, cluster: &[u8], scope: &mut Scope<'_>) -> Result<(), CommandError> {
+        let ours = self.shared.ha.as_ref().and_then(|ha| ha.view().cluster).map(|id| format!("{id:032x}"));
+        if ours.is_none_or(|ours| ours.as_bytes() != cluster) {
+            return Err(CommandError::text("ERR this node is of another deployment"));
+        }
+        if !std::mem::replace(&mut self.away.relays, true) {
+            self.shared.forward.serves.fetch_add(1, Relaxed);
+        }
+        self.reply(scope).ok();
         Ok(())
     }
 

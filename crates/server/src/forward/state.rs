@@ -1,0 +1,137 @@
+//! What a connection to the primary has to have in common with the client's: compared before requests are sent, brought
+//! about by commands whose replies nobody sees.
+
+use crate::client::flag;
+use crate::dispatch::Session;
+use redoubt_resp::Reply;
+
+/// The state of a connection, as far as the replies to commands on data depend on it, or people who look at the primary's
+/// list of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) db: usize,
+    pub(super) resp3: bool,
+    /// User and password, as the client gave them.
+    credentials: Option<(Vec<u8>, Vec<u8>)>,
+    name: Vec<u8>,
+    library: [Vec<u8>; 2],
+    /// CLIENT NO-EVICT and NO-TOUCH.
+    flags: [bool; 2],
+    /// Keys are watched.
+    pub(super) watches: bool,
+}
+
+/// A new connection's state.
+impl Default for State {
+    fn default() -> State {
+        State {
+            db: 0,
+            resp3: false,
+            credentials: None,
+            name: Vec::new(),
+            library: Default::default(),
+            flags: [false; 2],
+            watches: false,
+        }
+    }
+}
+
+/// Commands, and how many.
+#[derive(Default)]
+pub(super) struct Commands {
+    pub(super) bytes: Vec<u8>,
+    pub(super) count: usize,
+}
+
+impl Commands {
+    pub(super) fn add(&mut self, words: &[&[u8]]) {
+        encode(words, &mut self.bytes);
+        self.count += 1;
+    }
+}
+
+/// Appends a request.
+pub(super) fn encode(words: &[&[u8]], out: &mut Vec<u8>) {
+    let mut request = Reply::new(out, false);
+    request.array(words.len());
+    words.iter().for_each(|word| request.bulk(word));
+}
+
+impl State {
+    /// That of a client.
+    pub(super) fn of(session: &Session) -> State {
+        let client = &session.client;
+        State {
+            db: session.db,
+            resp3: session.resp3,
+            credentials: session.away.credentials.clone(),
+            name: client.name.lock().clone(),
+            library: [client.lib_name.lock().clone(), client.lib_version.lock().clone()],
+            flags: [client.has(flag::NO_EVICT), client.has(flag::NO_TOUCH)],
+            watches: session.away.watches,
+        }
+    }
+
+    /// What brings a connection from this state to that of `wanted`.
+    pub(super) fn changes(&self, wanted: &State) -> Commands {
+        let mut commands = Commands::default();
+        if let Some((user, password)) =
+            wanted.credentials.as_ref().filter(|_| self.credentials != wanted.credentials)
+        {
+            commands.add(&[b"AUTH", user, password]);
+        }
+        if self.resp3 != wanted.resp3 {
+            commands.add(&[b"HELLO", if wanted.resp3 { b"3" } else { b"2" }]);
+        }
+        if self.name != wanted.name {
+            commands.add(&[b"CLIENT", b"SETNAME", &wanted.name]);
+        }
+        for (at, option) in [&b"LIB-NAME"[..], b"LIB-VER"].into_iter().enumerate() {
+            if self.library[at] != wanted.library[at] {
+                commands.add(&[b"CLIENT", b"SETINFO", option, &wanted.library[at]]);
+            }
+        }
+        for (at, option) in [&b"NO-EVICT"[..], b"NO-TOUCH"].into_iter().enumerate() {
+            if self.flags[at] != wanted.flags[at] {
+                commands.add(&[b"CLIENT", option, if wanted.flags[at] { b"ON" } else { b"OFF" }]);
+            }
+        }
+        if self.db != wanted.db {
+            commands.add(&[b"SELECT", wanted.db.to_string().as_bytes()]);
+        }
+        if self.watches && !wanted.watches {
+            commands.add(&[b"UNWATCH"]);
+        }
+        commands
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_said() {
+        let new = State::default();
+        assert_eq!(new.changes(&new).count, 0);
+        let wanted = State {
+            db: 3,
+            resp3: true,
+            credentials: Some((b"default".to_vec(), b"secret".to_vec())),
+            name: b"n".to_vec(),
+            library: [b"lib".to_vec(), Vec::new()],
+            flags: [false, true],
+            watches: true,
+        };
+        let all = new.changes(&wanted);
+        assert_eq!(all.count, 6);
+        let text = String::from_utf8(all.bytes).unwrap().replace("\r\n", " ");
+        assert_eq!(
+            text,
+            "*3 $4 AUTH $7 default $6 secret *2 $5 HELLO $1 3 *3 $6 CLIENT $7 SETNAME $1 n \
+             *4 $6 CLIENT $7 SETINFO $8 LIB-NAME $3 lib *3 $6 CLIENT $8 NO-TOUCH $2 ON *2 $6 SELECT $1 3 "
+        );
+        let unwatched = State { watches: false, ..wanted.clone() };
+        assert_eq!(wanted.changes(&unwatched).bytes, b"*1\r\n$7\r\nUNWATCH\r\n");
+    }
+}

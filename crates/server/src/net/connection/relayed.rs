@@ -1,0 +1,395 @@
+//! A connection whose client is carried to the primary: what its task does beside its own work.
+//!
+//! Commands that need the primary go there, as many as come. Any other runs here when nothing is under way any more, so
+//! that replies keep their order and the state of the connection has one owner: the session.
+
+use super::{Connection, Request};
+use crate::config::Routing;
+use crate::dispatch::Flow;
+use crate::forward::{Course, Happened, NOT_PRIMARY, Nature, Need, Received, Relay, exec_request, need};
+use crate::ha::Route;
+use crate::shared::unix_ms;
+use redoubt_commands::spec::{Flags, Run, ServerOp};
+use redoubt_commands::table::Command;
+use redoubt_resp::{Reply, RequestParser};
+use smallvec::SmallVec;
+use std::future::poll_fn;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use tokio::time::Instant;
+
+/// Bytes of requests under way beyond which no more are taken over.
+const UNDER_WAY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The answer to EXEC where the queue holds what only the client's own node can run.
+const BOUND: &str = "EXECABORT Transaction discarded because of: cannot be carried to the primary: ";
+/// The answer to a blocked client whose node leads no more and does not forward.
+const DEMOTED: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
+
+impl Connection {
+    /// From now on the client is relayed. False if that is not possible.
+    pub(super) fn enter_relay(&mut self) -> bool {
+        if self.relay.is_none() {
+            if self.session.has_watches() {
+                self.session.lose_watches();
+            }
+            self.relay = Relay::new(&self.shared);
+        }
+        self.relay.is_some()
+    }
+
+    fn serves(&self) -> bool {
+        self.shared.ha.as_ref().is_some_and(|ha| ha.gate.is_serving())
+    }
+
+    /// Whether so much is under way that nothing more is read.
+    pub(super) fn is_choked(&self) -> bool {
+        let under_way = self.relay.as_ref().map_or(0, |relay| relay.machine.unanswered());
+        under_way >= UNDER_WAY_BYTES_MAX && self.input.len() >= super::READ_BYTES
+    }
+
+    /// Notes that the client sends nothing more; whether it is still to be answered. Who waits in a blocking command is not
+    /// waited for: what it would be given would be lost.
+    pub(super) fn drains(&mut self) -> bool {
+        self.draining = true;
+        self.relay.as_ref().is_some_and(|relay| !relay.machine.is_idle() && !relay.machine.may_block())
+    }
+
+    /// Does what the deployment's state asks for. False when the connection must end.
+    pub(super) fn steer(&mut self) -> bool {
+        let serving = self.serves();
+        loop {
+            let Some(relay) = &mut self.relay else { return true };
+            if relay.is_settled(serving) {
+                return true;
+            }
+            let now = Instant::now();
+            match relay.course(serving, now) {
+                Course::Keep => {
+                    relay.adjust(&self.session);
+                    return true;
+                }
+                Course::Leave => {
+                    if !self.leave_upstream() {
+                        return false;
+                    }
+                }
+                Course::Connect(endpoint) => relay.connect(endpoint, now),
+                Course::Fail(why) => self.fail(why),
+                Course::Home => self.go_home(),
+            }
+        }
+    }
+
+    /// Answers all that waits with an error.
+    fn fail(&mut self, why: &str) {
+        let Some(relay) = &mut self.relay else { return };
+        let text = if why.starts_with("CLUSTERDOWN") { why.to_owned() } else { format!("CLUSTERDOWN {why}") };
+        relay.figures().failed.fetch_add(1, Relaxed);
+        relay.machine.fail(&text, &mut self.output);
+        self.end_special(false);
+    }
+
+    /// The connection to the primary is gone. False when the client's must go with it.
+    fn leave_upstream(&mut self) -> bool {
+        let Some(relay) = &mut self.relay else { return true };
+        let Some(unknown) = relay.machine.lost(&mut self.output) else { return false };
+        relay.figures().unknown.fetch_add(unknown as u64, Relaxed);
+        relay.hang_up();
+        self.forget_watches();
+        true
+    }
+
+    /// What was watched on the node that was left: a transaction that is still to run there must not run elsewhere.
+    fn forget_watches(&mut self) {
+        let watched = self.session.away.watches;
+        self.session.lose_watches();
+        let Some(relay) = &mut self.relay else { return };
+        let runs = relay.special.as_ref().is_some_and(|special| special.transaction.is_some());
+        if watched && runs && !relay.machine.is_idle() {
+            let muted = relay.special.as_ref().is_some_and(|special| special.muted);
+            relay.machine.take_back(&mut self.output);
+            if !muted {
+                Reply::new(&mut self.output.buffer, self.session.resp3).null_array();
+            }
+        }
+        if relay.machine.is_idle() {
+            self.end_special(false);
+        }
+    }
+
+    /// This node is the primary: what has not been answered is executed here.
+    fn go_home(&mut self) {
+        let Some(mut relay) = self.relay.take() else { return };
+        let mut requests = relay.machine.take_back(&mut self.output);
+        if let Some(special) = relay.special.take().filter(|_| !requests.is_empty()) {
+            if let Some(multi) = special.transaction {
+                self.session.put_multi(multi);
+                requests = exec_request();
+            }
+            if special.muted {
+                self.session.mute_next();
+            }
+        }
+        self.session.lose_watches();
+        requests.append(&mut self.input);
+        self.input = requests;
+        self.parser = RequestParser::new();
+    }
+
+    /// The request that had to be answered first is: `succeeded` if it was a transaction that ran.
+    fn end_special(&mut self, succeeded: bool) {
+        let Some(relay) = &mut self.relay else { return };
+        let Some(special) = relay.special.take() else { return };
+        if let Some(multi) = special.transaction {
+            let db = multi.selects.filter(|_| succeeded);
+            relay.note_transaction(db);
+            self.session.unwatch_all();
+            if let Some(db) = db {
+                self.session.select(db);
+            }
+        }
+    }
+
+    /// Something happened to the connection to the primary. False when the client's must end.
+    pub(super) fn on_upstream(&mut self, happened: Happened) -> bool {
+        let Some(relay) = &mut self.relay else { return true };
+        match happened {
+            Happened::Wrote => true,
+            Happened::Connected => {
+                relay.greet(&self.session);
+                true
+            }
+            Happened::Lost => {
+                relay.rest(Instant::now());
+                self.leave_upstream()
+            }
+            Happened::Read => self.take_replies(),
+        }
+    }
+
+    fn take_replies(&mut self) -> bool {
+        let Some(relay) = &mut self.relay else { return true };
+        let mut replies = std::mem::take(&mut relay.replies);
+        let before = self.output.pending();
+        let received = relay.machine.received(&mut replies, &mut self.output);
+        relay.replies = replies;
+        if self.output.pending() != before {
+            relay.note_progress();
+        }
+        match received {
+            Received::Fine => {}
+            Received::NotPrimary => {
+                relay.note_refusal(Instant::now());
+                relay.rest(Instant::now());
+                relay.machine.refused();
+                relay.hang_up();
+                self.forget_watches();
+                return true;
+            }
+            Received::Refused(why) => {
+                tracing::debug!("the primary does not serve a relay: {why}");
+                relay.rest(Instant::now());
+                return self.leave_upstream();
+            }
+            Received::Broken => return self.leave_upstream(),
+        }
+        if relay.special.is_some() && relay.machine.is_idle() {
+            let succeeded = relay.machine.has_succeeded();
+            self.end_special(succeeded);
+        }
+        !self.session.listens || self.read_inbox()
+    }
+
+    /// One attempt to write to the primary; what does not fit stays for `poll_event`.
+    pub(super) async fn push_upstream(&mut self) -> bool {
+        let happened = poll_fn(|cx| match &mut self.relay {
+            Some(relay) => Poll::Ready(relay.poll_write(cx)),
+            None => Poll::Ready(Poll::Pending),
+        });
+        match happened.await {
+            Poll::Ready(Happened::Lost) => self.on_upstream(Happened::Lost) && self.steer(),
+            _ => true,
+        }
+    }
+
+    /// Parses what has been read and sends it on its way, or runs it here. False when nothing more can be done now.
+    pub(super) fn relay_batch(&mut self) -> bool {
+        let Some(relay) = &self.relay else { return true };
+        let idle = relay.machine.is_idle();
+        let full = relay.special.is_some() || relay.machine.unanswered() >= UNDER_WAY_BYTES_MAX;
+        if full || (!idle && (self.serves() || self.is_quoted_line())) {
+            return false;
+        }
+        let as_it_came = self.is_quoted_line().then(|| self.input.clone());
+        let failed = self.parse_batch().err();
+        let run = self.plain_run();
+        if !run.is_empty() {
+            self.carry_run(&run);
+            return true;
+        }
+        if self.batch.is_empty() && failed.is_none() {
+            // Blank lines, or part of a request.
+            let blank = self.parser.consumed();
+            self.discard(blank, true);
+            return false;
+        }
+        if !idle {
+            // Nothing was changed by looking at it.
+            self.parser = RequestParser::new();
+            return false;
+        }
+        if let Some(error) = failed.filter(|_| self.batch.is_empty()) {
+            self.shared.stats.protocol_error(&self.client, &error);
+            Reply::new(&mut self.output.buffer, false).error(&format!("ERR {error}"));
+            self.closing = true;
+            return false;
+        }
+        self.run_special(as_it_came)
+    }
+
+    /// The requests at the front of the batch that go to the primary as they are.
+    fn plain_run(&self) -> SmallVec<[(usize, Nature); super::BATCH]> {
+        let mut run = SmallVec::new();
+        let routing = self.local.borrow().values.ha.route;
+        if !self.session.carries_freely(routing) {
+            return run;
+        }
+        let mut at = 0;
+        for request in &self.batch {
+            // Inline requests go as the words they are made of.
+            if self.input[at] != b'*' {
+                break;
+            }
+            let Some(nature) = self.command_of(*request).and_then(plain_nature) else { break };
+            run.push((request.end - at, nature));
+            at = request.end;
+        }
+        run
+    }
+
+    fn command_of(&self, request: Request) -> Option<&'static Command> {
+        let word = |at: usize| self.spans[request.first + at].of(&self.input);
+        let command = self.session.lookup(word(0))?;
+        match command.subcommands.is_empty() {
+            true => Some(command),
+            false if request.count > 1 => command.subcommand(word(1)),
+            false => None,
+        }
+    }
+
+    fn carry_run(&mut self, run: &[(usize, Nature)]) {
+        let last = self.batch[run.len() - 1];
+        let all = run.len() == self.batch.len();
+        if let Some(command) = self.command_of(last) {
+            self.client.last_command.store(command.id + 1, Relaxed);
+        }
+        let Some(relay) = &mut self.relay else { return };
+        relay.machine.carry_run(&mut self.input, run);
+        if all {
+            self.parser.rebase(last.end);
+        } else {
+            self.parser = RequestParser::new();
+        }
+        self.note_carried(run.len());
+    }
+
+    fn note_carried(&self, count: usize) {
+        self.shared.forward.commands.fetch_add(count as u64, Relaxed);
+        self.client.active_ms.store(unix_ms(), Relaxed);
+        self.client.commands.store(self.client.commands.load(Relaxed) + count as u64, Relaxed);
+    }
+
+    /// Has the session decide about the first request; nothing is under way.
+    fn run_special(&mut self, as_it_came: Option<Vec<u8>>) -> bool {
+        self.batch.truncate(1);
+        let request = self.batch[0];
+        let (ran, flow) = self.execute();
+        if flow == Flow::Elsewhere {
+            self.carry_special(request);
+        } else if ran == 0 {
+            if let Some(input) = as_it_came {
+                self.input = input;
+            }
+            self.parser = RequestParser::new();
+            return false;
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.changed = true;
+        }
+        self.discard(request.end, false);
+        !self.closing && flow != Flow::Wait
+    }
+
+    /// Sends the first request of the batch on its way; no other goes before it is answered.
+    fn carry_special(&mut self, request: Request) {
+        let Some(command) = self.command_of(request) else { return };
+        let Some(relay) = &mut self.relay else { return };
+        let words: SmallVec<[&[u8]; 8]> = self.spans[request.first..request.first + request.count]
+            .iter()
+            .map(|span| span.of(&self.input))
+            .collect();
+        let muted = self.session.mutes_reply();
+        let nature = Nature { muted, ..nature_of(command) };
+        self.client.last_command.store(command.id + 1, Relaxed);
+        match command.spec.run {
+            Run::Server(ServerOp::Exec) => {
+                let Some(multi) = self.session.take_multi() else { return };
+                if let Some(name) = multi.bound {
+                    self.session.unwatch_all();
+                    if !muted {
+                        Reply::new(&mut self.output.buffer, false).error(&format!("{BOUND}{name}"));
+                    }
+                    return;
+                }
+                relay.carry_transaction(multi, Nature { reads: false, blocks: false, ..nature });
+            }
+            run => {
+                self.session.away.watches |= matches!(run, Run::Server(ServerOp::Watch));
+                relay.carry_special(&words, nature);
+            }
+        }
+        self.note_carried(1);
+    }
+
+    /// A call that waits for a key here, where nobody writes any more, is run again by the primary.
+    pub(super) fn move_parked(&mut self) {
+        if !self.session.is_parked() || self.serves() {
+            return;
+        }
+        let Some(ha) = &self.shared.ha else { return };
+        if !matches!(ha.view().route(), Route::To(_)) {
+            return;
+        }
+        let routing = self.local.borrow().values.ha.route;
+        let Some(words) = self.session.take_parked() else { return };
+        let words: Vec<&[u8]> = words.iter().map(|word| &**word).collect();
+        let mut answer = |text: &str| Reply::new(&mut self.output.buffer, false).error(text);
+        if self.session.away.relays {
+            self.session.away.refused = true;
+            answer(NOT_PRIMARY);
+        } else if routing != Routing::Forward {
+            answer(DEMOTED);
+        } else if self.enter_relay()
+            && let Some(relay) = &mut self.relay
+        {
+            relay.carry_special(&words, Nature { blocks: true, ..Nature::default() });
+            self.note_carried(1);
+        }
+    }
+}
+
+/// The nature of a request that may go to the primary without a second look; WATCH changes the connection's state.
+fn plain_nature(command: &'static Command) -> Option<Nature> {
+    let is_watch = matches!(command.spec.run, Run::Server(ServerOp::Watch));
+    (!is_watch && need(command) != Need::Nothing).then(|| nature_of(command))
+}
+
+fn nature_of(command: &Command) -> Nature {
+    Nature {
+        reads: need(command) == Need::Read,
+        blocks: command.spec.flags.has(Flags::BLOCKING),
+        ..Nature::default()
+    }
+}
