@@ -6,6 +6,7 @@
 pub mod client;
 pub mod conversation;
 pub mod data;
+pub mod deployment;
 pub mod notation;
 pub mod random;
 pub mod replication;

@@ -94,6 +94,22 @@ impl Server {
         Server::start(Kind::Ours, options).expect("our own program exists or program() has panicked")
     }
 
+    /// Starts a server on this port.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_at(kind: Kind, port: u16, options: &[(&str, &str)]) -> Server {
+        let program = kind.program().expect("the caller knows that it is here");
+        let mut server = match spawn(kind, &program, port, options) {
+            Ok(server) => server,
+            Err(error) => panic!("starting {}: {error:#}", program.display()),
+        };
+        match wait_ready(&mut server) {
+            Ok(true) => server,
+            other => panic!("{} on port {port}: {other:?}\n{}", kind.name(), server.log()),
+        }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))

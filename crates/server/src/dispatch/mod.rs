@@ -120,7 +120,9 @@ impl Session {
         ctx.txn.release();
         self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
         // Only now: what was executed after the lease had ended must not be told.
-        if tenure.zip(shared.ha.as_ref()).is_some_and(|(tenure, ha)| !ha.gate.is_sound(tenure)) {
+        if outcome.0 > 0
+            && tenure.zip(shared.ha.as_ref()).is_some_and(|(tenure, ha)| !ha.gate.is_sound(tenure))
+        {
             outcome.1 = Flow::Lost;
         }
         outcome

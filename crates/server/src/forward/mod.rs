@@ -22,6 +22,7 @@ use crate::ha::Route;
 use crate::shared::Shared;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::{Duration, Instant};
 
 /// Counts of relayed clients.
 #[derive(Debug, Default)]
@@ -56,6 +57,16 @@ pub(crate) fn print(shared: &Shared, page: &mut crate::info::Page) {
     page.field("ha_relayed_failures", figures.failed.load(Relaxed));
     page.field("ha_relayed_rerouted", figures.rerouted.load(Relaxed));
     page.field("ha_relays_served", figures.serves.load(Relaxed));
+}
+
+/// This node leads no more and is about to end: other nodes are given a moment to hear that it has not executed what
+/// they have sent last.
+pub(crate) fn linger(shared: &Shared) {
+    let Some(ha) = shared.ha.as_ref().filter(|ha| !ha.gate.is_serving()) else { return };
+    let end = Instant::now() + Duration::from_micros(ha.view().timing.reachable.0);
+    while shared.forward.serves.load(std::sync::atomic::Ordering::Relaxed) > 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// Wakes connections when commands on data go another way. Until the server stops.

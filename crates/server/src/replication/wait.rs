@@ -3,6 +3,7 @@
 use super::Replication;
 use crate::client::{Client, flag};
 use crate::dispatch::Session;
+use crate::forward::NOT_PRIMARY;
 use crate::net::output::Output;
 use crate::shared::{Shared, unix_ms};
 use redoubt_replication::reached;
@@ -98,6 +99,10 @@ impl Session {
         }
         let mut reply = Reply::new(&mut output.buffer, self.resp3);
         match error {
+            _ if follows && self.away.relays => {
+                self.away.refused = true;
+                reply.error(NOT_PRIMARY);
+            }
             _ if follows => reply.error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
             Some(text) => reply.error(text),
             None => waiting.wanted.answer(reached, &mut reply),

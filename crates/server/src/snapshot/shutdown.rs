@@ -131,6 +131,7 @@ pub fn shut_down(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
     state.running.store(true, Relaxed);
     if let Some(ha) = &shared.ha {
         ha.leave();
+        crate::forward::linger(shared);
     }
     let hold = Hold::new(shared);
     let outcome = prepare(shared, how);

@@ -7,6 +7,7 @@
 mod append;
 mod big_saves;
 mod blocked;
+mod forward;
 mod link;
 mod loading;
 mod memory;
@@ -60,6 +61,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.persistence {
         persistence::run(&options, &contenders)?;
         append::run(&options, &contenders)?;
+    }
+    if options.forward {
+        forward::run(&options, &contenders[0])?;
     }
     if options.push || options.blocked {
         // Here the load comes from this process.

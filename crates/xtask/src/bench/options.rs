@@ -14,7 +14,8 @@ pub(crate) const USAGE: &str = "\
       --keys 1000000            keys to begin with, and elements of the memory shapes
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
-      --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only
+      --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only,
+      --forward-only
 ";
 
 /// Chosen by the arguments.
@@ -38,6 +39,8 @@ pub(super) struct Options {
     pub(super) persistence: bool,
     /// What a slow command costs others.
     pub(super) stall: bool,
+    /// What carrying a client to the primary costs, beside HAProxy.
+    pub(super) forward: bool,
 }
 
 impl Options {
@@ -58,12 +61,13 @@ impl Options {
             blocked: true,
             persistence: true,
             stall: true,
+            forward: true,
         };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
                 "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
-                | "--persistence-only" => options.choose(name),
+                | "--persistence-only" | "--forward-only" => options.choose(name),
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -80,6 +84,7 @@ impl Options {
         self.push = name == "--push-only";
         self.blocked = name == "--blocked-only";
         self.persistence = name == "--persistence-only";
+        self.forward = name == "--forward-only";
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {

@@ -48,6 +48,11 @@ impl Contender {
     /// As `start_on`, without waiting until it answers.
     pub(super) fn begin(&self, cores: &str, settings: &[&str]) -> Result<Running> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        self.start_at(port, cores, settings)
+    }
+
+    /// As `start_on`, on this port.
+    pub(super) fn start_at(&self, port: u16, cores: &str, settings: &[&str]) -> Result<Running> {
         let mut command = Command::new("taskset");
         command.args(["-c", cores]).arg(&self.program).args(["--port", &port.to_string()]);
         command.args([
@@ -71,6 +76,17 @@ impl Contender {
     }
 }
 
+/// CPU time of all threads of a process so far, as [`Running::cpu_us`].
+pub(super) fn cpu_us_of(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field, the name in parentheses, may hold blanks.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
+    let (user, system) = ticks(11).zip(ticks(12)).context("/proc/<pid>/stat has no times")?;
+    let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
+    Ok((user + system) * 1e6 / per_second)
+}
+
 /// A started server, killed when dropped.
 pub(super) struct Running {
     pub(super) name: &'static str,
@@ -82,13 +98,7 @@ impl Running {
     /// CPU time of all its threads so far, user and system, in microseconds. Its resolution is a clock tick, 10 ms on
     /// usual systems.
     pub(super) fn cpu_us(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The second field, the name in parentheses, may hold blanks.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-        let (user, system) = ticks(11).zip(ticks(12)).context("/proc/<pid>/stat has no times")?;
-        let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
-        Ok((user + system) * 1e6 / per_second)
+        cpu_us_of(self.child.id())
     }
 
     /// Resident memory, bytes.
