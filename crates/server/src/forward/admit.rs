@@ -4,7 +4,7 @@ use super::NOT_PRIMARY;
 use crate::client::flag;
 use crate::config::{Routing, join_host_port};
 use crate::dispatch::{Admission, Scope, Session};
-use crate::ha::{Role, Route};
+use crate::ha::Route;
 use crate::shared::unix_ms;
 use redoubt_commands::CommandError;
 use redoubt_commands::spec::{Categories, Flags, Run, ServerOp, internal};
@@ -15,8 +15,6 @@ use std::sync::atomic::Ordering::Relaxed;
 const LOOK_AGAIN_MS: i64 = 20;
 
 const READONLY: CommandError = CommandError::text("READONLY You can't write against a read only replica.");
-const STALE: CommandError =
-    CommandError::text("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
 const LATE: CommandError = CommandError::text("CLUSTERDOWN no primary could be reached in time");
 
 /// What a command needs of the primary.
@@ -111,12 +109,10 @@ impl Session {
     ) -> Result<Option<Admission>, CommandError> {
         let need = self.needs(command);
         let Some(ha) = self.shared.ha.as_ref().filter(|_| !self.restricted) else { return Ok(None) };
-        let view = ha.view();
         if need == Need::Nothing || (need == Need::Read && self.away.reads_here) {
-            let is_replica = matches!(view.role, Role::Replica { .. });
-            let stale = !is_replica && !scope.values.replication.replica_serve_stale_data;
-            return if stale && !command.spec.flags.has(Flags::STALE) { Err(STALE) } else { Ok(None) };
+            return Ok(None);
         }
+        let view = ha.view();
         let patience_ms = (view.timing.handover.0 / 1000) as i64;
         let queues = self.multi.is_some() && !matches!(command.spec.run, Run::Server(ServerOp::Exec));
         let route = view.route();
