@@ -114,8 +114,8 @@ fn pipelines_and_large_values_go_through() {
         })
         .collect();
     client.send_raw(&mixed).unwrap();
-    let replies: Vec<String> = (0..500).map(|_| client.read().unwrap().text()).collect();
-    assert_eq!(replies[498], "OK");
+    let replies: Vec<Reply> = (0..500).map(|_| client.read().unwrap()).collect();
+    assert_eq!((replies[498].text().as_str(), replies[499].list().len()), ("OK", 0));
     assert_eq!(client.line("GET mixed"), deployment.nodes[deployment.primary()].client().line("GET mixed"));
     let value = vec![b'x'; 64 << 20];
     assert_eq!(client.call(&[b"SET", b"big", &value[..]]).text(), "OK");
@@ -182,6 +182,7 @@ fn watched_keys_are_watched_on_the_primary() {
     one.line("GET k");
     assert_eq!(one.line("EXEC").list()[0].text(), "3");
     one.line("MULTI");
+    one.line("GET k");
     one.line("SUBSCRIBE x");
     assert!(one.line("EXEC").text().starts_with("EXECABORT"));
     assert_eq!(one.line("GET k").text(), "3");
@@ -236,10 +237,14 @@ fn nodes_answer_as_they_are_told_to() {
 
 #[test]
 fn the_primary_learns_who_the_client_is() {
-    let deployment = Deployment::start(&[("requirepass", "secret"), ("masterauth", "secret")]);
+    let deployment = Deployment::start(&[]);
+    let mut first = deployment.other().client();
+    assert_eq!(first.line("CONFIG SET masterauth secret").text(), "OK");
+    assert_eq!(first.line("CONFIG SET requirepass secret").text(), "OK");
     let mut nodes = Vec::new();
     for node in &deployment.nodes {
         let mut client = node.client();
+        until("it asks for the password", || node.client().line("GET k").is_error());
         assert_eq!(client.line("GET k").text(), "NOAUTH Authentication required.");
         assert_eq!(client.line("AUTH secret").text(), "OK");
         assert_eq!(client.line("CLIENT SETNAME somebody").text(), "OK");

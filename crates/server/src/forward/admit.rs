@@ -3,7 +3,7 @@
 use super::NOT_PRIMARY;
 use crate::client::flag;
 use crate::config::{Routing, join_host_port};
-use crate::dispatch::{Admission, Scope, Session};
+use crate::dispatch::{Admission, Multi, Scope, Session};
 use crate::ha::Route;
 use crate::shared::unix_ms;
 use redoubt_commands::CommandError;
@@ -109,12 +109,17 @@ impl Session {
     ) -> Result<Option<Admission>, CommandError> {
         let need = self.needs(command);
         let Some(ha) = self.shared.ha.as_ref().filter(|_| !self.restricted) else { return Ok(None) };
+        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        if is_exec && (self.away.watches_lost || self.multi.as_ref().is_some_and(Multi::is_doomed)) {
+            // It executes nothing.
+            return Ok(Some(Admission::Run));
+        }
         if need == Need::Nothing || (need == Need::Read && self.away.reads_here) {
             return Ok(None);
         }
         let view = ha.view();
         let patience_ms = (view.timing.handover.0 / 1000) as i64;
-        let queues = self.multi.is_some() && !matches!(command.spec.run, Run::Server(ServerOp::Exec));
+        let queues = self.multi.is_some() && !is_exec;
         let route = view.route();
         match scope.values.ha.route {
             _ if self.away.relays && queues => Ok(Some(Admission::Queue)),
@@ -168,7 +173,6 @@ impl Session {
     fn needs(&self, command: &Command) -> Need {
         match (&self.multi, command.spec.run) {
             (multi, Run::Server(ServerOp::Exec)) => match multi {
-                Some(multi) if multi.is_doomed() || self.away.watches_lost => Need::Nothing,
                 Some(_) if self.away.watches => Need::Primary,
                 Some(multi) => multi.need,
                 None => Need::Nothing,
