@@ -352,17 +352,6 @@ impl Entry {
         true
     }
 
-    /// Another entry of the same contents, for a string.
-    pub(crate) fn copy(self) -> Entry {
-        let payload = match self.as_str() {
-            Some(Str::Int(value)) => Payload::Int(value),
-            Some(Str::Bytes(bytes)) if self.kind() == Kind::Embedded => Payload::Embedded(bytes),
-            Some(Str::Bytes(bytes)) => Payload::Raw(bytes.to_vec()),
-            None => unreachable!("only strings are copied"),
-        };
-        Entry::new(self.key(), payload, self.expire_ms(), self.stamp())
-    }
-
     /// Moves the payload out and frees the allocation.
     ///
     /// # Safety

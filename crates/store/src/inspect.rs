@@ -68,6 +68,11 @@ impl Entry {
         }
     }
 
+    /// Another entry of the same contents.
+    pub(crate) fn copy(self) -> Entry {
+        Entry::new(self.key(), self.clone_value().payload(), self.expire_ms(), self.stamp())
+    }
+
     pub(crate) fn clone_value(self) -> Value {
         // SAFETY: read under the partition's lock, no mutable reference lives.
         match unsafe { self.collection() } {

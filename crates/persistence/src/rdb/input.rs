@@ -200,6 +200,36 @@ impl<R: Read> Input<R> {
         Ok(out)
     }
 
+    /// `len` bytes, from the buffer if they are all there, else by way of `scratch`.
+    #[inline]
+    fn bytes_in<'b>(&'b mut self, len: u64, scratch: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+        let at = self.at;
+        if len <= (self.buf.len() - at) as u64 {
+            self.at += len as usize;
+            return Ok(&self.buf[at..self.at]);
+        }
+        *scratch = self.bytes(len)?;
+        Ok(scratch)
+    }
+
+    /// A string, which is in `scratch` only if it must be: for those who look at many.
+    #[inline]
+    pub(super) fn string_in<'b>(&'b mut self, scratch: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+        if let Length::Plain(len) = self.raw_length()? {
+            return self.bytes_in(len, scratch);
+        }
+        // The one byte that was taken is still in the buffer.
+        self.at -= 1;
+        *scratch = self.string()?;
+        Ok(scratch)
+    }
+
+    /// Elements, of so many that a file says there are, for which there may be room now: each takes `least` bytes at
+    /// least, and what is not in memory yet is no reason to take more.
+    pub(super) fn expected(&self, count: u64, least: usize) -> usize {
+        ((self.buf.len() - self.at) / least).min(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
     fn raw_length(&mut self) -> Result<Length> {
         let first = self.byte()?;
         Ok(match (first >> 6, first) {

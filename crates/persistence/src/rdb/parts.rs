@@ -118,7 +118,11 @@ impl<R: Read> Reader<R> {
         loop {
             match split(self.input.buffered(), self.input.at()) {
                 Ok(spans) => {
-                    let (key, decoded) = self.key_span(spans.key)?;
+                    let (key, decoded) = match self.key_span(spans.key) {
+                        // What stands before a mistake goes before it.
+                        Err(_) if self.unsent => return Ok(Part::Block(self.block())),
+                        named => named?,
+                    };
                     self.input.take_to(spans.value.end);
                     self.unsent = true;
                     return Ok(Part::Key(RawKey {

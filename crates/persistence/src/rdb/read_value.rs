@@ -119,9 +119,11 @@ impl<R: Read> ValueReader<'_, R> {
             if count > limits.set_intset_entries.max(limits.set_listpack_entries) as u64 {
                 set.prepare(b"", usize::MAX, limits);
             }
+            let mut scratch = Vec::new();
             for _ in 0..count {
-                let (offset, member) = self.blob()?;
-                located(offset, check(set.insert(&member, limits)))?;
+                let offset = self.input.position();
+                let member = self.input.string_in(&mut scratch)?;
+                located(offset, check(set.insert(member, limits)))?;
             }
             return Ok(set);
         }
@@ -148,8 +150,11 @@ impl<R: Read> ValueReader<'_, R> {
         let mut zset = SortedSet::new();
         let count = self.input.length()?;
         zset.prepare(usize::try_from(count).unwrap_or(usize::MAX), 0, self.limits);
+        let (mut member, mut scratch) = (Vec::new(), Vec::new());
         for _ in 0..count {
-            let (offset, member) = self.blob()?;
+            let offset = self.input.position();
+            member.clear();
+            member.extend_from_slice(self.input.string_in(&mut scratch)?);
             let score = if kind == kind::ZSET { self.input.double()? } else { self.input.text_double()? };
             located(offset, check(zset.insert(&member, score, self.limits).is_none()))?;
         }
@@ -184,11 +189,13 @@ impl<R: Read> ValueReader<'_, R> {
         Ok(zset)
     }
 
-    /// Room for so many fields, as far as the encoding goes: what a file says is no reason to take memory.
+    /// Room for so many fields, as far as the encoding goes and the bytes of them are there: what a file says is no reason
+    /// to take memory.
     fn reserve(&self, hash: &mut Hash, count: u64) {
         let most = self.limits.hash_listpack_entries as u64 + 1;
-        if count >= most && most <= 1 << 16 {
-            hash.reserve(most as usize, self.limits);
+        if count >= most {
+            let least = if most <= 1 << 16 { most as usize } else { 0 };
+            hash.reserve(self.input.expected(count, 2).max(least), self.limits);
         }
     }
 
@@ -196,10 +203,13 @@ impl<R: Read> ValueReader<'_, R> {
         let mut hash = Hash::new();
         let count = self.input.length()?;
         self.reserve(&mut hash, count);
+        let (mut field, mut first, mut second) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..count {
-            let (offset, field) = self.blob()?;
-            let value = self.input.string()?;
-            located(offset, check(hash.insert(&field, &value, self.limits)))?;
+            let offset = self.input.position();
+            field.clear();
+            field.extend_from_slice(self.input.string_in(&mut first)?);
+            let value = self.input.string_in(&mut second)?;
+            located(offset, check(hash.insert(&field, value, self.limits)))?;
         }
         Ok(hash)
     }

@@ -7,8 +7,8 @@
 //! So there is no position to compare with, no list of keys, and nothing is saved twice or too late.
 //!
 //! A very big value is saved in parts by the walk, the lock being let go between two. Nothing of it changes meanwhile:
-//! whoever wants to change a collection saves the rest first, as it would have saved all of it, and whoever wants to
-//! change a long string leaves a copy of it to the cut.
+//! whoever wants to change it leaves a copy of it to the cut, which is quicker than saving it. The copy is built as the
+//! value is, so that the walk goes on in it where it was.
 //!
 //! A big value that goes away while it is pending becomes an orphan: it belongs to the cut then, and the walk saves
 //! and drops it when nobody waits. The same holds for the tables of a flushed database.
@@ -18,7 +18,7 @@ mod walk;
 
 pub use walk::{CutBudget, CutWalk};
 
-use crate::entry::{Entry, Kind, PHASE};
+use crate::entry::{Entry, PHASE};
 use crate::table::Detached;
 use crate::txn::Txn;
 use crate::value::ValueRef;
@@ -132,7 +132,7 @@ impl Cuts {
         let running = self.running.read();
         let running = running.as_ref().expect("entries are pending only while a cut runs");
         let db = running.origin(db);
-        if running.is_big(entry) && entry.kind() == Kind::Raw {
+        if running.is_big(entry) {
             running.keep_copy(db, entry, self.phase());
         } else {
             running.save(db, entry, self.phase());
