@@ -7,6 +7,7 @@ pub mod client;
 pub mod conversation;
 pub mod data;
 pub mod deployment;
+pub mod loopback;
 pub mod notation;
 pub mod random;
 pub mod replication;
