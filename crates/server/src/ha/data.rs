@@ -31,6 +31,8 @@ pub(super) struct News {
     loaded: AtomicBool,
     /// How many orders were carried out.
     done: AtomicU64,
+    /// The last of the drains that are over.
+    drained: AtomicU64,
     pub(super) arrived: Notify,
 }
 
@@ -47,6 +49,17 @@ impl News {
     pub(super) fn loaded(&self) {
         self.loaded.store(true, Release);
         self.arrived.notify_one();
+    }
+
+    /// Every thread that serves clients has been between two batches since this drain began.
+    pub(super) fn drained(&self, number: u64) {
+        self.drained.fetch_max(number, Release);
+        self.arrived.notify_one();
+    }
+
+    /// The last drain that is over.
+    pub(super) fn last_drained(&self) -> u64 {
+        self.drained.load(Acquire)
     }
 
     pub(super) fn is_loaded(&self) -> bool {

@@ -6,7 +6,8 @@
 
 use redoubt_ha::agent::Writes;
 use redoubt_ha::{Span, Time};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Acquire, Ordering::Release};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 
 /// A time of serving, from a grant of the first lease to the next fence. Replies belong to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Gate {
     fences: AtomicU64,
     /// What becomes of new writes; see the constants.
     writes: AtomicU8,
+    /// A handover is about to begin: they wait.
+    ahead: AtomicBool,
 }
 
 const ALLOWED: u8 = 0;
@@ -51,14 +54,19 @@ impl Gate {
         self.writes.store(writes, Release);
     }
 
+    /// Has new writes wait whatever else is said, or no longer. Whether they did.
+    pub(crate) fn hold_ahead(&self, on: bool) -> bool {
+        self.ahead.swap(on, AcqRel)
+    }
+
     /// Whether nothing has to be looked at more closely.
     pub(crate) fn is_open(&self) -> bool {
-        self.is_serving() && self.writes.load(Acquire) == ALLOWED
+        self.is_serving() && self.writes.load(Acquire) == ALLOWED && !self.ahead.load(Acquire)
     }
 
     /// Whether writes wait for the end of a handover.
     pub fn holds_writes(&self) -> bool {
-        self.is_serving() && self.writes.load(Acquire) == HELD
+        self.is_serving() && (self.writes.load(Acquire) == HELD || self.ahead.load(Acquire))
     }
 
     /// Whether writes are refused: rule 7, too few copies.

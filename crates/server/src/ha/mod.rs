@@ -6,6 +6,7 @@
 //! - [`Request`]: what operators want of the deployment, through whichever node.
 
 mod data;
+mod drain;
 mod effects;
 mod events;
 mod facts;

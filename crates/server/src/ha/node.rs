@@ -2,6 +2,7 @@
 //! it waits for data threads.
 
 use super::data::{News, Orders};
+use super::drain::Drain;
 use super::group::Changes;
 use super::meet::{self, Meeting};
 use super::message::Message;
@@ -55,6 +56,9 @@ pub(crate) struct Node {
     pub(super) leading: Option<Leading>,
     /// A planned change of primary that was asked for here, of this epoch, until it is given up.
     pub(super) planned: Option<(Epoch, Option<NodeId>, Time)>,
+    /// A handover that is about to begin, and how many there were.
+    pub(super) drain: Option<Drain>,
+    pub(super) drains: u64,
     pub(super) failover: Option<Failover>,
     pub(super) failovers: u64,
     /// What the view says of the role, and whether it may have to say something else than the role anew.
@@ -97,6 +101,8 @@ impl Node {
             heard: BTreeMap::new(),
             leading: None,
             planned: None,
+            drain: None,
+            drains: 0,
             failover: None,
             failovers: 0,
             shown: Role::Nobody,
@@ -188,6 +194,7 @@ impl Node {
         self.controller_input(controller::Input::Tick);
         self.change_group();
         self.pursue_plan();
+        self.give_up_drain();
     }
 
     pub(super) fn agent_input(&mut self, input: agent::Input) {
@@ -225,7 +232,8 @@ impl Node {
         {
             self.agent_input(agent::Input::ResyncNeeded);
         }
-        // Before the position is looked at: nobody acknowledges what is not there.
+        // Before the position is looked at: nobody acknowledges what is not there, and nothing is written after a drain.
+        let drained = self.news.last_drained();
         let acks = self.news.take_acks();
         let position = self.shared.replication.position(&self.shared);
         if position != self.position && self.news.is_loaded() {
@@ -235,6 +243,7 @@ impl Node {
         for ((from, epoch), offset) in acks {
             self.agent_input(agent::Input::Acked { from, epoch, offset });
         }
+        self.hand_over_if_drained(drained);
         self.serve_if_ready();
     }
 
@@ -297,7 +306,7 @@ impl Node {
 
     pub(super) fn hand_over(&mut self, order: redoubt_ha::message::HandOver) {
         if order.primary == self.me() && self.agent.leads() == Some(order.epoch) {
-            self.agent_input(agent::Input::HandOver { to: order.to, leaving: false });
+            self.begin_handover(order.to, false);
         }
     }
 
@@ -309,6 +318,7 @@ impl Node {
                 Work::Controller(input) => self.step_controller(input),
             }
         }
+        self.end_drain();
         self.hold_as_needed();
         self.publish();
     }

@@ -4,7 +4,6 @@ use super::message::Message;
 use super::node::Node;
 use super::{Done, Request};
 use redoubt_ha::NodeId;
-use redoubt_ha::agent;
 use redoubt_ha::controller;
 use redoubt_ha::entry::Entry;
 use redoubt_ha::message::HandOver;
@@ -37,7 +36,7 @@ impl Node {
         self.ha().view().may_fail_over(to)?;
         let Some((_, shard)) = self.topology.shard_of(self.me().node) else { return Ok(()) };
         if shard.primary == self.me() {
-            self.agent_input(agent::Input::HandOver { to, leaving });
+            self.begin_handover(to, leaving);
         } else {
             let until = crate::raft::now().plus(self.timing.handover);
             self.planned = Some((shard.epoch, to, until));

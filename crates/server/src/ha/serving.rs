@@ -65,7 +65,7 @@ impl Node {
     }
 
     /// Has commands looked at more closely unless all is well, and has those look again that wait.
-    fn refresh_gate(&self) {
+    pub(super) fn refresh_gate(&self) {
         let shared = self.shared();
         shared.replication.set_ha_gate(!self.ha().gate.is_open());
         for client in &shared.clients {

@@ -416,12 +416,15 @@ impl Connection {
             );
             ranges.push((from, words.len()));
         }
+        let end = self.output.end();
         let (ran, flow) = self.session.run(&mut local, &words, &ranges, &mut self.output);
         words.clear();
         local.words = words.into_iter().map(|_| &[][..]).collect();
+        drop(local);
         match flow {
             Flow::Continue | Flow::Wait | Flow::Flush | Flow::Elsewhere => {}
             Flow::Close => self.closing = true,
+            Flow::Lost if self.takes_back(ran, end) => return (0, Flow::Flush),
             Flow::Lost => {
                 tracing::debug!("closing {}: the lease ended while its commands ran", self.client.addr);
                 self.output.discard();

@@ -59,6 +59,22 @@ impl Output {
         }
     }
 
+    /// The place after everything in it.
+    pub(crate) fn end(&self) -> u64 {
+        self.next + self.pending() as u64
+    }
+
+    /// Takes back what was written since the end was there. False if some of it may have gone.
+    pub(crate) fn revoke(&mut self, end: u64) -> bool {
+        let extra = (self.end() - end) as usize;
+        if extra > self.buffer.len() - self.sent {
+            return false;
+        }
+        self.buffer.truncate(self.buffer.len() - extra);
+        while self.holds.pop_back_if(|(place, _)| *place >= end).is_some() {}
+        true
+    }
+
     /// Appends frames, leaving `frames` with memory to be used again.
     pub(crate) fn append(&mut self, frames: &mut Vec<u8>) {
         if self.buffer.is_empty() {
@@ -232,6 +248,22 @@ mod tests {
         output.advance(6);
         assert_eq!(output.pending(), 0);
         assert_eq!(output.waits_for(), None);
+    }
+
+    #[test]
+    fn what_was_just_written_can_be_taken_back() {
+        let mut output = Output::default();
+        output.buffer.extend_from_slice(b"one|");
+        output.advance(2);
+        output.hold(2, Held::sample(10));
+        let end = output.end();
+        output.buffer.extend_from_slice(b"two|");
+        output.hold(4, Held::sample(20));
+        output.buffer.extend_from_slice(b"three|");
+        assert!(output.revoke(end));
+        assert_eq!(text(output.sendable(released(10))), "e|");
+        assert!(output.revoke(output.end()) && output.waits_for().is_none());
+        assert!(!output.revoke(0));
     }
 
     #[test]

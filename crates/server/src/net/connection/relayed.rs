@@ -322,6 +322,19 @@ impl Connection {
         !self.closing && flow != Flow::Wait
     }
 
+    /// This node was fenced while the first `ran` requests of the batch ran, whose replies begin at `end`. If they only
+    /// read, their replies are taken back: they run again, elsewhere.
+    pub(super) fn takes_back(&mut self, ran: usize, end: u64) -> bool {
+        let reads = |request: &Request| {
+            self.command_of(*request).is_some_and(|command| {
+                need(command) == Need::Read && !command.spec.flags.has(Flags::BLOCKING)
+            })
+        };
+        let session = &self.session;
+        let is_plain = session.multi.is_none() && !session.listens && !session.mutes() && !self.serves();
+        is_plain && self.batch[..ran].iter().all(reads) && self.output.revoke(end)
+    }
+
     /// Sends the first request of the batch on its way; no other goes before it is answered.
     fn carry_special(&mut self, request: Request) {
         let Some(command) = self.command_of(request) else { return };
