@@ -47,7 +47,7 @@ impl Client {
     /// A write that is still under way may have happened.
     pub(crate) fn unfinished(&self) -> Option<Op> {
         let Open { ask: Ask::Write(key, value), invoked, .. } = self.open? else { return None };
-        Some(Op { key, write: true, value, invoked, returned: None })
+        Some(Op { key: u32::from(key), write: true, value, invoked, returned: None })
     }
 
     /// Takes an answer; says what goes into the history, and whether the request is over.
@@ -65,7 +65,7 @@ impl Client {
             Ask::Read(key) => (key, false, 0),
             Ask::Write(key, value) => (key, true, value),
         };
-        let known = Op { key, write, value, invoked: open.invoked, returned: Some(now) };
+        let known = Op { key: u32::from(key), write, value, invoked: open.invoked, returned: Some(now) };
         if reply != Reply::Done(value) && !matches!(reply, Reply::Done(_)) {
             self.target = rng.usize(0..machines);
         }

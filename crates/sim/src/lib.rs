@@ -10,7 +10,7 @@ mod active;
 mod client;
 mod data;
 mod faults;
-mod linear;
+pub mod linear;
 mod machine;
 mod network;
 mod oracle;

@@ -5,18 +5,21 @@
 use std::collections::BTreeMap;
 
 /// The value of a register that was never written.
-pub(crate) const UNWRITTEN: u32 = 0;
+pub const UNWRITTEN: u32 = 0;
 
 /// One operation of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Op {
-    pub(crate) key: u8,
-    pub(crate) write: bool,
+pub struct Op {
+    /// Which register.
+    pub key: u32,
+    /// Whether it writes.
+    pub write: bool,
     /// Written or read.
-    pub(crate) value: u32,
-    pub(crate) invoked: u64,
+    pub value: u32,
+    /// When it began, on a clock that all clients share.
+    pub invoked: u64,
     /// When the answer came; a write without one may have happened at any time since, or never.
-    pub(crate) returned: Option<u64>,
+    pub returned: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +34,8 @@ struct Cluster {
 
 /// Why the history is impossible, or nothing if it is linearizable. Reads without an answer must not be in it.
 #[must_use]
-pub(crate) fn violation(history: &[Op]) -> Option<String> {
-    let mut keys: BTreeMap<u8, Vec<&Op>> = BTreeMap::new();
+pub fn violation(history: &[Op]) -> Option<String> {
+    let mut keys: BTreeMap<u32, Vec<&Op>> = BTreeMap::new();
     for op in history {
         keys.entry(op.key).or_default().push(op);
     }
@@ -86,7 +89,9 @@ fn collision(clusters: &BTreeMap<u32, Cluster>) -> Option<String> {
     }
     for (value, cluster) in clusters.iter().filter(|(_, cluster)| !is_forward(cluster)) {
         let (start, end) = (cluster.last_invocation, cluster.first_return);
-        let around = forward.iter().find(|(first, last, _)| *first < start && end < *last);
+        // They do not overlap: whoever began last before this one is the only one that may go on after it.
+        let after = forward.partition_point(|(first, _, _)| *first < start);
+        let around = after.checked_sub(1).map(|index| forward[index]).filter(|(_, last, _)| end < *last);
         if let Some((_, _, other)) = around {
             return Some(format!("{value} lived at {start} to {end}, while {other} was the latest value"));
         }

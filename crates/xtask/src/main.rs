@@ -2,6 +2,7 @@
 
 mod bench;
 mod docs;
+mod e2e;
 mod peers;
 mod process;
 mod sim;
@@ -17,6 +18,8 @@ usage: cargo xtask <command>
   test [cargo test arguments]   everything CI checks: build, tidy, unit, conversation, client and doc tests
   tidy                          the house rules a compiler does not check
   sim [--seed N] [--minutes M]  the simulator of whole deployments: a seed with its trace, or as many as fit
+  torture [--minutes M] [--seed N] [--release | --server PATH]
+                                random faults on real deployments under load, with a checked history
   docs [--check]                writes docs/commands.md and docs/config.md from the tables, or says if they are old
   peers [folder]                puts valkey 9 and redis 8 into target/peers, for comparisons (Debian)
 ";
@@ -41,6 +44,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "test" => test::run(rest),
         "bench" => bench::run(rest),
         "sim" => sim::run(rest),
+        "torture" => e2e::torture(rest),
         "docs" => docs::run(rest),
         "tidy" => tidy::run(),
         "peers" => peers::run(rest),

@@ -65,6 +65,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.forward {
         forward::run(&options, &contenders[0])?;
     }
+    if options.failover {
+        let ours = contenders[0].program.to_str().context("a path that is text")?;
+        crate::e2e::failover(ours, options.rounds)?;
+    }
     if options.push || options.blocked {
         // Here the load comes from this process.
         let own = std::process::id().to_string();

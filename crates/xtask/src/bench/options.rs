@@ -16,6 +16,8 @@ pub(crate) const USAGE: &str = "\
       --server PATH             this program as ours, instead of building a release
       --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only,
       --forward-only
+      --failover-only           what failover costs clients, which is not part of the other runs
+      --rounds 20               faults of a kind in it
 ";
 
 /// Chosen by the arguments.
@@ -41,6 +43,10 @@ pub(super) struct Options {
     pub(super) stall: bool,
     /// What carrying a client to the primary costs, beside HAProxy.
     pub(super) forward: bool,
+    /// What failover costs.
+    pub(super) failover: bool,
+    /// How many faults of a kind.
+    pub(super) rounds: usize,
 }
 
 impl Options {
@@ -62,12 +68,14 @@ impl Options {
             persistence: true,
             stall: true,
             forward: true,
+            failover: false,
+            rounds: 20,
         };
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
                 "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
-                | "--persistence-only" | "--forward-only" => options.choose(name),
+                | "--persistence-only" | "--forward-only" | "--failover-only" => options.choose(name),
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -81,6 +89,7 @@ impl Options {
         self.speed = name == "--speed-only";
         self.memory = name == "--memory-only";
         self.stall = name == "--stall-only";
+        self.failover = name == "--failover-only";
         self.push = name == "--push-only";
         self.blocked = name == "--blocked-only";
         self.persistence = name == "--persistence-only";
@@ -97,6 +106,7 @@ impl Options {
             "--repeats" => self.repeats = value.parse::<usize>()?.max(1),
             "--peers" => self.peers = Some(words()),
             "--keys" => self.keys = value.parse::<u64>()?.max(1000),
+            "--rounds" => self.rounds = value.parse::<usize>()?.max(1),
             "--scale" => self.scale = value.parse()?,
             // Servers run in a folder of their own.
             "--server" => self.server = Some(std::fs::canonicalize(value)?),
