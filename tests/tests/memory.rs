@@ -205,3 +205,28 @@ fn random_elements_with_repetition_are_bounded_without_a_limit() {
     assert_eq!(client.line("SRANDMEMBER large -100").to_string(), out_of_range);
     assert_eq!(client.line("SRANDMEMBER s -3").list().len(), 3);
 }
+
+/// Ours alone: Redis shrinks its buffers, too, but in steps of its own.
+#[test]
+fn a_connection_that_is_idle_gives_its_buffers_back() {
+    let server = Server::ours(&[]);
+    let (mut busy, mut client) = (server.client(), server.client());
+    busy.call(&["CLIENT", "SETNAME", "busy"]);
+    let value = "x".repeat(100_000);
+    for _ in 0..20 {
+        (0..8).for_each(|_| busy.send(&["ECHO", &value]).unwrap());
+        (0..8).for_each(|_| drop(busy.read().unwrap()));
+    }
+    let memory = |client: &mut Client| -> i64 {
+        let list = client.call(&["CLIENT", "LIST"]).text();
+        let line = list.lines().find(|line| line.contains("name=busy")).expect("it is there").to_owned();
+        let word = line.split(' ').find_map(|word| word.strip_prefix("tot-mem=")).expect("a figure");
+        word.parse().unwrap()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while memory(&mut client) > 20_000 {
+        assert!(Instant::now() < deadline, "{} bytes", memory(&mut client));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(busy.call(&["ECHO", &value]).text(), value);
+}

@@ -283,6 +283,32 @@ fn messages_reach_subscribers_of_replicas() {
     }
 }
 
+/// The primary is a client like others: it is listed, and may be killed; then it is connected to again.
+#[test]
+fn the_link_is_a_client() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let primary = Server::ours(&[]);
+        let Some(replica) = Server::start(kind, AT_ONCE) else { return };
+        follow(&replica, primary.port);
+        let mut client = replica.client();
+        let list = client.line("CLIENT LIST TYPE master").text();
+        assert_eq!(list.lines().count(), 1, "{list}");
+        assert!(list.contains(&format!("addr=127.0.0.1:{} ", primary.port)), "{list}");
+        assert!(list.contains(" flags=M ") && list.contains(" user=(superuser) "), "{list}");
+        assert_eq!(client.line("CLIENT LIST TYPE normal").text().lines().count(), 1);
+        assert_eq!(number(&replica, "clients", "connected_clients"), 3);
+        assert_eq!(client.line("CLIENT KILL TYPE master").int(), 1);
+        // Redis keeps the id.
+        let from = |list: &str| list.split(' ').find(|word| word.starts_with("laddr=")).map(str::to_owned);
+        until("it has come again", || {
+            let again = client.line("CLIENT LIST TYPE master").text();
+            again.lines().count() == 1 && from(&again) != from(&list)
+        });
+        settle(&primary, &replica);
+        assert_eq!(number(&primary, "stats", "sync_partial_ok"), 1);
+    }
+}
+
 /// What replicas of long ago say: SYNC, answered with a length and no offset.
 #[test]
 fn sync_without_psync() {

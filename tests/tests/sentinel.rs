@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use redoubt_tests::replication::{field, follow, number, settle, until};
-use redoubt_tests::{Client, Server};
+use redoubt_tests::{Client, Kind, Server};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -73,6 +73,41 @@ impl Drop for Sentinel {
 fn signal(server: &Server, name: &str) {
     let sent = Command::new("kill").args([&format!("-{name}"), &server.pid().to_string()]).status();
     assert!(sent.unwrap().success());
+}
+
+/// A real primary with one of its own and one of ours behind it: ours takes over, and the others follow it.
+#[test]
+fn a_sentinel_fails_a_real_primary_over_to_ours() {
+    let quick = [("repl-diskless-sync-delay", "0")];
+    let start =
+        |priority: &'static str| Server::start(Kind::Redis7, &[quick[0], ("replica-priority", priority)]);
+    let (Some(old), Some(theirs)) = (start("100"), start("0")) else { return };
+    let ours = Server::ours(&[]);
+    old.client().line("SET before 1");
+    follow(&ours, old.port);
+    follow(&theirs, old.port);
+    let Some(sentinel) = Sentinel::start(old.port) else { return };
+    until("it has found the replicas", || sentinel.replicas() == 2);
+    let mut client = old.client();
+    client.line("SET while 2");
+    assert_eq!(client.line("WAIT 2 5000").int(), 2);
+    signal(&old, "STOP");
+    until("ours leads", || sentinel.primary() == ours.port);
+    until("it knows", || field(&ours, "replication", "role") == "master");
+    until("the other follows it", || {
+        field(&theirs, "replication", "master_port") == ours.port.to_string()
+            && field(&theirs, "replication", "master_link_status") == "up"
+    });
+    ours.client().line("SET after 3");
+    settle(&ours, &theirs);
+    assert_eq!(number(&ours, "stats", "sync_full"), 0, "it had all it needed\n{}", ours.log());
+    signal(&old, "CONT");
+    until("the old primary follows", || field(&old, "replication", "master_port") == ours.port.to_string());
+    settle(&ours, &old);
+    let mut there = old.client();
+    for (key, value) in [("before", "1"), ("while", "2"), ("after", "3")] {
+        assert_eq!(there.call(&["GET", key]).text(), value, "{}", sentinel.log());
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub enum Mail {
     },
     /// A stream that the parked call needs has gone: run it again.
     Recheck,
+    /// Give back the memory of empty buffers: nothing has come for a while.
+    Shrink,
 }
 
 /// Queue of messages to one connection's task.
@@ -81,6 +83,8 @@ pub mod flag {
     pub const SENTINEL: u32 = 1 << 10;
     /// Understands -REDIRECT (CLIENT CAPA).
     pub const CAPA_REDIRECT: u32 = 1 << 11;
+    /// The link to the primary.
+    pub const PRIMARY: u32 = 1 << 12;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.

@@ -1,6 +1,7 @@
 //! Periodic work: active expiry, memory figures, `maxmemory-clients`. On a thread of its own, since it waits for
 //! partitions that a slow command may hold for long; it holds none for long itself.
 
+use crate::client::Mail;
 use crate::config::Values;
 use crate::shared::{Shared, unix_ms};
 use redoubt_store::Txn;
@@ -15,6 +16,11 @@ const TTL_SAMPLES: usize = 20;
 const EXPIRE_SLICE: usize = 256;
 /// Share of the time that active expiry may take, as in Redis: 25% at effort 1, 2% more for each further step.
 const EXPIRE_SHARE: f64 = 0.25;
+
+/// Time without a request after which a connection is idle, milliseconds.
+const IDLE_MS: i64 = 1000;
+/// Memory that only a connection with work to do may keep for its buffers, bytes.
+const BUSY_BYTES: usize = 40 * 1024;
 
 /// Starts the thread. It ends with the server.
 pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
@@ -31,12 +37,17 @@ pub(crate) fn start(shared: Arc<Shared>) -> std::io::Result<JoinHandle<()>> {
 }
 
 async fn run(shared: Arc<Shared>) {
+    let mut shrunk = Instant::now();
     loop {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));
         shared.memory.recalibrate();
         crate::aof::rewrite::look(&shared);
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
+        if shrunk.elapsed().as_millis() as i64 >= IDLE_MS {
+            shrunk = Instant::now();
+            shrink_idle(&shared);
+        }
         shared.snapshots.saves.look(&shared, &values);
         shared.rates.sample(Instant::now(), || shared.totals());
         // While clients are paused the data stays as it is; while it is loaded it comes to be. On a replica nothing
@@ -48,6 +59,16 @@ async fn run(shared: Arc<Shared>) {
             expire_cycle(&shared, &values, period.mul_f64(share)).await;
         }
         tokio::time::sleep(period).await;
+    }
+}
+
+/// Has connections that were busy once, and are not now, give back what their buffers take.
+fn shrink_idle(shared: &Shared) {
+    let before = unix_ms() - IDLE_MS;
+    for client in &shared.clients {
+        if client.memory.load(Relaxed) > BUSY_BYTES && client.active_ms.load(Relaxed) < before {
+            client.mailbox.post(Mail::Shrink);
+        }
     }
 }
 

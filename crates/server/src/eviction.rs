@@ -48,7 +48,7 @@ pub(crate) fn evict_clients(shared: &Shared, limit: u64) {
     for client in &shared.clients {
         let bytes = client.memory_bytes() as u64;
         used += bytes;
-        if !client.has(flag::NO_EVICT) {
+        if !client.has(flag::NO_EVICT) && !client.has(flag::PRIMARY) {
             clients.push((bytes, Arc::clone(client.value())));
         }
     }

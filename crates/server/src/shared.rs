@@ -235,6 +235,9 @@ impl Shared {
     /// Closes a connection from outside. It is in no list from now on, although its own task has yet to see that.
     pub fn kill(&self, client: &Client) {
         client.mailbox.post(crate::client::Mail::Kill);
+        if client.has(crate::client::flag::PRIMARY) {
+            self.replication.cut_link();
+        }
         if self.clients.remove(&client.id).is_some() {
             self.stats.closed(client);
         }

@@ -62,7 +62,12 @@ impl Applier {
     /// One that begins on database 0.
     pub fn new(shared: &Arc<Shared>, origin: Origin) -> Applier {
         let client = Client::new(shared.next_client_id(), String::new(), String::new(), -1, unix_ms());
-        let mut session = Session::new(Arc::clone(shared), Arc::new(client));
+        Applier::of_client(shared, origin, Arc::new(client))
+    }
+
+    /// One whose commands see this client.
+    pub fn of_client(shared: &Arc<Shared>, origin: Origin, client: Arc<Client>) -> Applier {
+        let mut session = Session::new(Arc::clone(shared), client);
         session.applies = Some(origin);
         session.reply_mode = ReplyMode::Off;
         let local = Local {
@@ -125,7 +130,7 @@ impl Applier {
         self.session.fault.take()
     }
 
-    /// The connection that commands see; it is in no list.
+    /// The connection that commands see.
     pub fn client(&self) -> &Arc<Client> {
         &self.session.client
     }

@@ -1,6 +1,7 @@
 //! Whether a command may run now: checks in Redis's order, each small and named.
 
 use crate::client::flag;
+use crate::dispatch::transaction::Multi;
 use crate::dispatch::{Scope, Session};
 use crate::replication::gate;
 use redoubt_commands::spec::{Flags, PubsubOp, Run, ServerOp, internal};
@@ -26,6 +27,7 @@ const LOADING: CommandError = CommandError::text("LOADING Redis is loading the d
 const READ_ONLY: CommandError = CommandError::text("READONLY You can't write against a read only replica.");
 /// Rows that run whether data is loaded or not.
 const ANY_TIME: Flags = Flags::LOADING.with(internal::ONLY_SENTINEL);
+const NO_REPLICAS: CommandError = CommandError::text("NOREPLICAS Not enough good replicas to write.");
 const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
 
 impl Session {
@@ -92,11 +94,9 @@ impl Session {
     #[cold]
     fn admit_gated(&self, command: &Command, gate: u32) -> Result<(), CommandError> {
         let flags = command.spec.flags;
-        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        let writes =
-            flags.has(Flags::WRITE) || (is_exec && self.multi.as_ref().is_some_and(|multi| multi.changes));
+        let writes = flags.has(Flags::WRITE) || self.executes(command, |multi| multi.changes);
         if gate & gate::FEW_REPLICAS != 0 && writes {
-            return Err(CommandError::text("NOREPLICAS Not enough good replicas to write."));
+            return Err(NO_REPLICAS);
         }
         if gate & gate::READ_ONLY != 0 && writes {
             return Err(READ_ONLY);
@@ -107,18 +107,26 @@ impl Session {
             ));
         }
         if gate & gate::LOADING != 0 && !flags.any(ANY_TIME) {
-            return Err(CommandError::text("LOADING Redis is loading the dataset in memory"));
+            return Err(LOADING);
         }
         Ok(())
+    }
+
+    /// Whether the command is EXEC, and something is queued of which this is true.
+    fn executes(&self, command: &Command, queued: impl FnOnce(&Multi) -> bool) -> bool {
+        matches!(command.spec.run, Run::Server(ServerOp::Exec)) && self.multi.as_ref().is_some_and(queued)
+    }
+
+    /// Whether it may write, or is EXEC and something queued may.
+    fn may_write_now(&self, command: &Command) -> bool {
+        Session::may_write(command) || self.executes(command, |multi| multi.writes)
     }
 
     /// Whether a write has to wait for the end of a handover. On a primary with too few copies it is refused.
     #[cold]
     fn waits_for_handover(&mut self, command: &Command) -> Result<bool, CommandError> {
         let Some(ha) = &self.shared.ha else { return Ok(false) };
-        let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
-        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        let writes = Session::may_write(command) || (is_exec && queued_writes);
+        let writes = self.may_write_now(command);
         if !ha.gate.is_serving() && (writes || command.spec.flags.any(Flags::WRITE.with(Flags::READONLY))) {
             // Whoever has just been fenced executes nothing, whatever replication knows of that yet.
             return match ha.view().role {
@@ -133,7 +141,7 @@ impl Session {
             return Ok(false);
         }
         if ha.gate.refuses_writes() {
-            return Err(CommandError::text("NOREPLICAS Not enough good replicas to write."));
+            return Err(NO_REPLICAS);
         }
         self.held = ha.gate.holds_writes();
         Ok(self.held)
@@ -154,7 +162,7 @@ impl Session {
     #[cold]
     fn admit_while_refusing(&self, command: &Command) -> Result<(), CommandError> {
         let writes = match command.spec.run {
-            Run::Server(ServerOp::Exec) => self.multi.as_ref().is_some_and(|multi| multi.writes),
+            Run::Server(ServerOp::Exec) => self.executes(command, |multi| multi.writes),
             Run::Server(ServerOp::Ping) => true,
             _ => command.spec.flags.has(Flags::WRITE),
         };
@@ -209,9 +217,8 @@ impl Session {
         }
         ctx.txn.release();
         crate::eviction::make_room(&self.shared, &mut ctx.txn, scope.values, scope.worker);
-        let queued_needs = self.multi.as_ref().is_some_and(|multi| multi.needs_memory);
-        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        let needs = command.spec.flags.has(Flags::DENYOOM) || (is_exec && queued_needs);
+        let needs =
+            command.spec.flags.has(Flags::DENYOOM) || self.executes(command, |multi| multi.needs_memory);
         if needs && self.shared.memory.is_over() { Err(OOM) } else { Ok(()) }
     }
 
@@ -222,9 +229,7 @@ impl Session {
             return false;
         }
         let until = pause.until_ms.load(Relaxed);
-        let queued_writes = self.multi.as_ref().is_some_and(|multi| multi.writes);
-        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        let writes = Session::may_write(command) || (is_exec && queued_writes);
+        let writes = self.may_write_now(command);
         // A pause of everything holds CLIENT UNPAUSE back too, as in Redis.
         let waits = !pause.writes_only.load(Relaxed) || writes;
         if waits {

@@ -457,6 +457,7 @@ impl Connection {
                     let mut local = self.local.borrow_mut();
                     self.session.unblock(&mut local, with_error, &mut self.output);
                 }
+                Mail::Shrink => self.shrink(),
                 Mail::Recheck => {
                     let mut local = self.local.borrow_mut();
                     if !self.session.recheck(&mut local, &mut self.output) {
@@ -469,6 +470,15 @@ impl Connection {
         self.session.away.look_again();
         self.move_parked();
         self.read_inbox()
+    }
+
+    /// Gives back what empty buffers take: a connection that was busy once would keep it for ever.
+    fn shrink(&mut self) {
+        self.read_bytes = READ_BYTES;
+        if self.input.is_empty() {
+            self.input = Vec::new();
+        }
+        self.output.give_back();
     }
 
     /// Takes over what others have sent. False when it was too much.

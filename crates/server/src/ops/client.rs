@@ -238,8 +238,8 @@ enum Class {
     Pubsub,
     /// Fed from here.
     Replica,
-    /// The link to a primary, which is no connection of this list.
-    Other,
+    /// The link to a primary.
+    Primary,
 }
 
 impl Class {
@@ -248,7 +248,7 @@ impl Class {
             b"normal" => Ok(Class::Normal),
             b"pubsub" => Ok(Class::Pubsub),
             b"replica" | b"slave" => Ok(Class::Replica),
-            b"master" => Ok(Class::Other),
+            b"master" => Ok(Class::Primary),
             _ => {
                 let word = String::from_utf8_lossy(word);
                 Err(CommandError::owned(format!("ERR Unknown client type '{word}'")))
@@ -257,7 +257,9 @@ impl Class {
     }
 
     fn includes(self, client: &Client) -> bool {
-        let class = if client.has(flag::REPLICA) {
+        let class = if client.has(flag::PRIMARY) {
+            Class::Primary
+        } else if client.has(flag::REPLICA) {
             Class::Replica
         } else if client.has(flag::PUBSUB) {
             Class::Pubsub
@@ -341,7 +343,8 @@ fn max_age(word: &[u8]) -> Result<i64, CommandError> {
 
 /// Flags as CLIENT LIST prints them.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 10] = [
+    const LETTERS: [(u32, char); 11] = [
+        (flag::PRIMARY, 'M'),
         (flag::REPLICA, 'S'),
         (flag::MONITOR, 'O'),
         (flag::PUBSUB, 'P'),
@@ -388,11 +391,12 @@ fn describe(client: &Client, now_ms: i64) -> String {
     );
     let _ = write!(
         line,
-        " qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={pending} rbp={pending} obl={pending} oll=0 omem={pending} tot-mem={} events={} cmd={command} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+        " qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={pending} rbp={pending} obl={pending} oll=0 omem={pending} tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
         client.query_bytes.load(Relaxed),
         client.query_room.load(Relaxed),
         client.memory_bytes(),
         if pending > 0 { "rw" } else { "r" },
+        if client.has(flag::PRIMARY) { "(superuser)" } else { "default" },
         client.resp.load(Relaxed),
         text(&client.lib_name.lock()),
         text(&client.lib_version.lock()),

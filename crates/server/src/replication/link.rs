@@ -390,6 +390,16 @@ impl Replication {
         }
     }
 
+    /// Ends the session with the primary; the link begins another one.
+    pub(crate) fn cut_link(&self) {
+        if let Some(link) = &*self.link.lock()
+            && let Some(socket) = &*link.state.socket.lock()
+        {
+            // The thread finds out by itself if this fails.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
     /// The primary asks where we are.
     pub(crate) fn want_ack(&self) {
         if let Some(link) = &*self.link.lock() {

@@ -3,6 +3,7 @@
 use redoubt_ha::{Epoch, Incarnation, NodeId, Position, Process, ShardId};
 use redoubt_persistence::disk::faults::Disk;
 use redoubt_server::config::Config;
+use redoubt_server::log::Hold;
 use redoubt_server::replication::{Membership, Watcher};
 use redoubt_server::{Handle, Server};
 use redoubt_tests::{Client, Reply};
@@ -36,10 +37,15 @@ pub(crate) fn text(reply: Reply) -> String {
 pub(crate) struct News {
     acks: Mutex<Vec<(Process, Epoch, u64)>>,
     resyncs: Mutex<Vec<Epoch>>,
+    /// Is released by every acknowledgement.
+    pub(crate) hold: Mutex<Option<Hold>>,
 }
 
 impl Watcher for News {
     fn acked(&self, from: Process, epoch: Epoch, offset: u64) {
+        if let Some(hold) = &*self.hold.lock().expect("no panic") {
+            return hold.release(offset);
+        }
         self.acks.lock().expect("no panic").push((from, epoch, offset));
     }
 
@@ -78,7 +84,11 @@ impl Node {
             .chain(settings)
             .try_fold(Config::new(), |config, (name, value)| config.with(name, value))
             .expect("valid settings");
-        let server = Server::builder().config(config).disk(disk.root()).open().expect("a free port");
+        let builder = Server::builder().config(config);
+        // A folder of its own means the real disk.
+        let real = settings.iter().any(|(name, _)| *name == "dir");
+        let builder = if real { builder } else { builder.disk(disk.root()) };
+        let server = builder.open().expect("a free port");
         let news = Arc::new(News::default());
         server.shared().replication.watch(Arc::clone(&news) as _);
         assert_eq!(server.shared().replication.position(server.shared()), None, "nothing is loaded");

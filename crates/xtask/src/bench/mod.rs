@@ -13,7 +13,9 @@ mod loading;
 mod memory;
 mod options;
 mod persistence;
+mod proxy;
 mod push;
+mod replication;
 mod report;
 mod server;
 mod speed;
@@ -68,6 +70,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.failover {
         let ours = contenders[0].program.to_str().context("a path that is text")?;
         crate::e2e::failover(ours, options.rounds)?;
+    }
+    if options.replication {
+        replication::run(&options, &contenders)?;
     }
     if options.push || options.blocked {
         // Here the load comes from this process.

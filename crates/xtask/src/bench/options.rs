@@ -15,7 +15,7 @@ pub(crate) const USAGE: &str = "\
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
       --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only,
-      --forward-only
+      --forward-only, --replication-only
       --failover-only           what failover costs clients, which is not part of the other runs
       --rounds 20               faults of a kind in it
 ";
@@ -39,6 +39,8 @@ pub(super) struct Options {
     pub(super) blocked: bool,
     /// What saving costs while clients write.
     pub(super) persistence: bool,
+    /// What replicas cost.
+    pub(super) replication: bool,
     /// What a slow command costs others.
     pub(super) stall: bool,
     /// What carrying a client to the primary costs, beside HAProxy.
@@ -66,6 +68,7 @@ impl Options {
             push: true,
             blocked: true,
             persistence: true,
+            replication: true,
             stall: true,
             forward: true,
             failover: false,
@@ -75,7 +78,9 @@ impl Options {
         while let Some(name) = rest.next() {
             match name.as_str() {
                 "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
-                | "--persistence-only" | "--forward-only" | "--failover-only" => options.choose(name),
+                | "--persistence-only" | "--forward-only" | "--replication-only" | "--failover-only" => {
+                    options.choose(name)
+                }
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -94,6 +99,7 @@ impl Options {
         self.blocked = name == "--blocked-only";
         self.persistence = name == "--persistence-only";
         self.forward = name == "--forward-only";
+        self.replication = name == "--replication-only";
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {

@@ -210,7 +210,7 @@ pub(super) fn probe(port: u16, keys: u64, stop: &AtomicBool, saving: &AtomicBool
 }
 
 /// Memory before saving and at most meanwhile, bytes.
-fn watch(server: &Running, stop: &AtomicBool, saving: &AtomicBool) -> Result<(f64, f64)> {
+pub(super) fn watch(server: &Running, stop: &AtomicBool, saving: &AtomicBool) -> Result<(f64, f64)> {
     let (mut before, mut most) = (0.0, 0.0f64);
     while !stop.load(Relaxed) {
         let now = server.proportional_bytes()?;

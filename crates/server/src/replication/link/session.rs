@@ -3,6 +3,7 @@
 use super::{Phase, State, load};
 use crate::aof::Policy;
 use crate::apply::{Applier, ApplyError, Origin, Relay};
+use crate::client::{Client, flag};
 use crate::config::Values;
 use crate::log::frame;
 use crate::shared::{Shared, unix_ms};
@@ -10,6 +11,7 @@ use redoubt_replication::{Failure, Handshake, Identity, Member, Outcome, Resume}
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering::AcqRel, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -43,6 +45,32 @@ pub(super) struct Wire {
     scratch: Box<[u8]>,
     timeout: Duration,
     heard: Instant,
+    bytes_read: u64,
+}
+
+/// The link in the list of clients, as long as it lives.
+struct Listed<'s> {
+    shared: &'s Shared,
+    client: Arc<Client>,
+}
+
+impl<'s> Listed<'s> {
+    fn new(shared: &'s Shared, stream: &TcpStream) -> io::Result<Listed<'s>> {
+        let (peer, local) = (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string());
+        let client = Client::new(shared.next_client_id(), peer, local, stream.as_raw_fd(), unix_ms());
+        client.set(flag::PRIMARY, true);
+        let client = Arc::new(client);
+        shared.clients.insert(client.id, Arc::clone(&client));
+        Ok(Listed { shared, client })
+    }
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        if self.shared.clients.remove(&self.client.id).is_some() {
+            self.shared.stats.closed(&self.client);
+        }
+    }
 }
 
 /// Runs a session until it ends, one way or another.
@@ -104,7 +132,14 @@ impl Wire {
         }
         state.heard_ms.store(unix_ms(), Relaxed);
         let (input, scratch) = (Vec::new(), vec![0; READ_BYTES].into_boxed_slice());
-        Ok(Wire { stream, input, scratch, timeout: values.replication.repl_timeout, heard: Instant::now() })
+        Ok(Wire {
+            stream,
+            input,
+            scratch,
+            timeout: values.replication.repl_timeout,
+            heard: Instant::now(),
+            bytes_read: 0,
+        })
     }
 
     /// Reads what there is, waiting for it no longer than `wait`. False if nothing came.
@@ -118,6 +153,7 @@ impl Wire {
             Ok(count) => {
                 self.input.extend_from_slice(&self.scratch[..count]);
                 self.heard = Instant::now();
+                self.bytes_read += count as u64;
                 state.heard_ms.store(unix_ms(), Relaxed);
                 Ok(true)
             }
@@ -168,7 +204,9 @@ impl Wire {
         state: &Arc<State>,
         is_member: bool,
     ) -> Result<(), SessionError> {
-        let mut applier = Applier::new(shared, Origin::Primary);
+        let listed = Listed::new(shared, &self.stream)?;
+        let client = &listed.client;
+        let mut applier = Applier::of_client(shared, Origin::Primary, Arc::clone(client));
         if !applier.select(state.db.load(Relaxed)) {
             return Err(SessionError::Other("the primary has more databases".into()));
         }
@@ -189,6 +227,8 @@ impl Wire {
                     ack_at = Instant::now();
                 }
             }
+            client.net_in.store(self.bytes_read, Relaxed);
+            client.query_bytes.store(self.input.len(), Relaxed);
             state.read.store(shared.log.end() + self.input.len() as u64, Relaxed);
             if state.ack_wanted.swap(false, AcqRel) || ack_at <= Instant::now() {
                 self.acknowledge(shared, state, is_member)?;
