@@ -24,7 +24,13 @@ impl Deployment {
         let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
         let peers: Vec<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
         let peers = peers.join(",");
-        let own = [("ha-enabled", "yes"), ("ha-peers", peers.as_str()), ("ha-sentinel-port", "0")];
+        let own = [
+            ("ha-enabled", "yes"),
+            ("ha-peers", peers.as_str()),
+            ("ha-sentinel-port", "0"),
+            // A machine that is busy with other tests is no failure.
+            ("ha-node-timeout", "2000"),
+        ];
         let options: Vec<_> = own.iter().chain(options).copied().collect();
         let nodes = ports.iter().map(|port| Server::start_at(Kind::Ours, *port, &options)).collect();
         let deployment = Deployment { nodes };

@@ -209,6 +209,15 @@ fn nodes_answer_as_they_are_told_to() {
     let other = deployment.other();
     let mut client = other.client();
     client.line("SET k v");
+    // What changes the connection's state does not cost the connection.
+    client.line("WATCH k");
+    client.line("SELECT 1");
+    client.line("CLIENT SETNAME x");
+    client.line("SET elsewhere v");
+    client.line("SELECT 0");
+    client.line("MULTI");
+    client.line("GET k");
+    assert_eq!(client.line("EXEC").list().len(), 1);
     assert_eq!(client.line("READONLY").text(), "OK");
     let relayed = number(other, "ha", "ha_relayed_commands");
     until("it is here, too", || client.line("GET k").text() == "v");
@@ -333,6 +342,37 @@ fn what_was_acknowledged_outlives_the_primary() {
         let counted: u64 = deployment.other().client().call(&["GET", key]).text().parse().unwrap();
         assert!(acked <= counted && counted <= acked + unknown, "{key}: {acked} + {unknown}, {counted}");
         assert!(unknown <= 1 && errors.len() as u64 == unknown, "{errors:?}");
+    }
+}
+
+#[test]
+fn a_primary_that_is_told_to_stop_costs_nothing() {
+    let mut deployment = Deployment::start(&[]);
+    let leads = deployment.primary();
+    let ways = [("inc", increment as fn(&mut Client, &str) -> Reply), ("multi", transact), ("pop", pop)];
+    let mut writers = Vec::new();
+    for node in deployment.others() {
+        for (name, way) in ways {
+            let key: &'static str = String::leak(format!("{name}{}", node.port));
+            writers.push((key, Writer::start(node, key, way)));
+        }
+    }
+    let all_write = |what: &str| {
+        let before: Vec<u64> = writers.iter().map(|(_, writer)| writer.acked()).collect();
+        until(what, || writers.iter().zip(&before).all(|((_, writer), before)| writer.acked() > before + 30));
+    };
+    all_write("all write");
+    let pid = deployment.nodes[leads].pid().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let code = deployment.nodes[leads].wait_exit(Duration::from_secs(30)).unwrap();
+    assert_eq!(code, Some(0));
+    drop(deployment.nodes.remove(leads));
+    all_write("all write on");
+    let mut client = deployment.other().client();
+    for (key, writer) in writers {
+        let (acked, _, errors) = writer.end();
+        assert!(errors.is_empty(), "{key}: {errors:?}");
+        assert_eq!(client.call(&["GET", key]).text(), acked.to_string(), "{key}");
     }
 }
 

@@ -39,6 +39,7 @@ enum Link {
 struct Upstream {
     endpoint: Endpoint,
     link: Link,
+    /// When it was begun, or was last told of a change of the client's state.
     since: Instant,
     state: State,
 }
@@ -224,6 +225,7 @@ impl Relay {
         upstream.state = wanted;
         self.changed = false;
         if count > 0 {
+            upstream.since = Instant::now();
             self.machine.begin(bytes, count);
         }
     }

@@ -512,6 +512,8 @@ impl Connection {
         let idle = unix_ms() - self.client.active_ms.load(Relaxed);
         let exempt =
             self.session.is_waiting() || self.client.has(flag::PUBSUB) || self.client.has(flag::REPLICA);
+        // Who relays a client knows better when that was idle for too long.
+        let exempt = exempt || self.session.away.relays;
         let exempt = exempt || self.relay.as_ref().is_some_and(|relay| !relay.machine.is_idle());
         limit.is_none_or(|limit| exempt || idle < limit.as_millis() as i64)
     }
