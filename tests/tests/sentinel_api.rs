@@ -102,6 +102,30 @@ fn the_port_is_a_sentinels() {
 }
 
 #[test]
+fn the_port_asks_for_the_password_unless_told_otherwise() {
+    let deployment = Deployment::start(1, &[]);
+    let node = &deployment.nodes[0];
+    assert_eq!(node.client().line("CONFIG SET requirepass secret").text(), "OK");
+    until("it is asked for", || node.sentinel().line("SENTINEL MASTERS").is_error());
+    let mut stranger = node.sentinel();
+    assert!(stranger.line("SENTINEL MASTERS").text().starts_with("NOAUTH"));
+    assert_eq!(stranger.line("AUTH secret").text(), "OK");
+    assert_eq!(primary_of(&mut stranger).0, node.ip.to_string());
+    let mut data = node.client();
+    assert_eq!(data.line("AUTH secret").text(), "OK");
+    assert_eq!(data.line("CONFIG SET ha-sentinel-auth no").text(), "OK");
+    until("it is asked no more", || !node.sentinel().line("SENTINEL MASTERS").is_error());
+    assert!(node.client().line("SENTINEL MASTERS").text().starts_with("NOAUTH"), "the data port asks");
+    // Whoever gets in there does not get at the clients of the data port.
+    let mut inside = node.sentinel();
+    let own = data.line("CLIENT ID").int();
+    assert!(!inside.line("CLIENT LIST").text().contains(&format!("id={own} ")));
+    assert_eq!(inside.line(&format!("CLIENT KILL ID {own}")).int(), 0);
+    assert!(inside.line("CLIENT PAUSE 1000").is_error());
+    assert_eq!(data.line("PING").text(), "PONG");
+}
+
+#[test]
 fn channels_of_both_ports_are_apart() {
     let deployment = Deployment::start(1, &[]);
     let node = &deployment.nodes[0];

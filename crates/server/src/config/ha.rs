@@ -30,6 +30,8 @@ pub struct HaValues {
     pub port: u16,
     /// 0: no port of its own for the Sentinel API.
     pub sentinel_port: u16,
+    /// The Sentinel port asks for the server's password.
+    pub sentinel_auth: bool,
     /// Everything that follows from `ha-node-timeout` and the other timeouts.
     pub timing: Timing,
     pub route: Routing,
@@ -50,6 +52,7 @@ impl Config {
             name: self.text("ha-name"),
             port: self.number("ha-port"),
             sentinel_port: self.number("ha-sentinel-port"),
+            sentinel_auth: self.flag("ha-sentinel-auth"),
             timing: self.timing(),
             route: match self.choice("ha-route") {
                 "forward" => Routing::Forward,

@@ -115,8 +115,11 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, client: Arc<Client>) -> Session {
-        let authenticated = shared.values().requirepass.is_empty();
         let is_sentinel = client.has(flag::SENTINEL);
+        let authenticated = {
+            let values = shared.values();
+            values.requirepass.is_empty() || (is_sentinel && !values.ha.sentinel_auth)
+        };
         let audience = match shared.ha {
             _ if is_sentinel => Audience::Sentinel,
             Some(_) => Audience::Deployment,

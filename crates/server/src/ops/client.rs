@@ -13,6 +13,9 @@ use std::sync::atomic::Ordering::Relaxed;
 const USER: &[u8] = b"default";
 const BAD_TIMEOUT: CommandError = CommandError::text("ERR timeout is not an integer or out of range");
 
+const NO_PAUSE: CommandError =
+    CommandError::text("ERR A Sentinel's clients are not paused: ask at the data port");
+
 impl Session {
     pub(super) fn client_op(
         &mut self,
@@ -42,6 +45,7 @@ impl Session {
                 ctx.txn.clock.touch = !self.client.has(flag::NO_TOUCH);
             }
             ServerOp::ClientReply => self.client_reply(args, scope)?,
+            ServerOp::ClientPause | ServerOp::ClientUnpause if self.is_sentinel => return Err(NO_PAUSE),
             ServerOp::ClientPause => self.client_pause(ctx, args, scope)?,
             ServerOp::ClientUnpause => {
                 self.shared.pause.until_ms.store(0, Relaxed);
@@ -82,7 +86,7 @@ impl Session {
         } else if args.len() > 3 && args.is(2, "ID") {
             let id = |at: usize| args.int(at).map_err(|_| CommandError::text("ERR Invalid client ID"));
             let ids: Vec<i64> = (3..args.len()).map(id).collect::<Result<_, _>>()?;
-            ids.iter().filter_map(|id| Some(Arc::clone(&*self.shared.clients.get(&(*id as u64))?))).collect()
+            ids.iter().filter_map(|id| self.fellow(*id)).collect()
         } else {
             return Err(CommandError::Syntax);
         };
@@ -95,9 +99,20 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the other is a client of what this one is a client of: the server, or its Sentinel.
+    fn is_fellow(&self, other: &Client) -> bool {
+        self.is_sentinel == other.has(flag::SENTINEL)
+    }
+
+    /// The client of this number.
+    fn fellow(&self, id: i64) -> Option<Arc<Client>> {
+        let client = self.shared.clients.get(&(id as u64)).map(|entry| Arc::clone(entry.value()));
+        client.filter(|client| self.is_fellow(client))
+    }
+
     /// Clients that `fits` says yes to, by id.
     fn clients_where(&self, fits: impl Fn(&Client) -> bool) -> Vec<Arc<Client>> {
-        let all = self.shared.clients.iter();
+        let all = self.shared.clients.iter().filter(|entry| self.is_fellow(entry.value()));
         let mut chosen: Vec<Arc<Client>> =
             all.filter(|entry| fits(entry.value())).map(|entry| Arc::clone(entry.value())).collect();
         chosen.sort_unstable_by_key(|client| client.id);
@@ -212,8 +227,7 @@ impl Session {
             _ => return Err(CommandError::Syntax),
         };
         let id = args.int(2)?;
-        let client = self.shared.clients.get(&(id as u64)).map(|entry| Arc::clone(entry.value()));
-        let blocked = client.filter(|client| client.has(flag::BLOCKED));
+        let blocked = self.fellow(id).filter(|client| client.has(flag::BLOCKED));
         self.reply(scope).int(i64::from(blocked.is_some()));
         if let Some(client) = blocked {
             client.mailbox.post(Mail::Unblock { with_error });

@@ -11,6 +11,7 @@ const ROWS: &[Setting] = &[
     Setting::new("ha-name", Kind::Text, "mymaster").at_start(),
     Setting::new("ha-port", int(0, 65535), "0").at_start(),
     Setting::new("ha-sentinel-port", int(0, 65535), "26379").at_start(),
+    Setting::new("ha-sentinel-auth", Kind::Bool, "yes"),
     Setting::new("ha-acks", Kind::Choice(&["in-sync", "local"]), "in-sync"),
     Setting::new("ha-node-timeout", int(100, 600_000), "500").at_start(),
     Setting::new("ha-replica-timeout", int(0, 600_000), "0").at_start(),
