@@ -295,10 +295,13 @@ impl Replication {
 
     /// What is held; none while that is not whole.
     pub fn position(&self, shared: &Shared) -> Option<Position> {
-        let in_parts =
-            shared.loading.is_on() || self.gate() & gate::LOADING != 0 || self.deployment.is_void();
         let (epoch, offset) = shared.log.position();
-        (!in_parts).then_some(Position { epoch: Epoch(epoch), offset })
+        self.is_whole(shared).then_some(Position { epoch: Epoch(epoch), offset })
+    }
+
+    /// Whether the data are whole: neither being loaded or taken over, nor what is left of that when it failed.
+    pub(crate) fn is_whole(&self, shared: &Shared) -> bool {
+        !(shared.loading.is_on() || self.gate() & gate::LOADING != 0 || self.deployment.is_void())
     }
 
     /// A record of the stream says the epoch of what follows it.

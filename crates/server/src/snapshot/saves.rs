@@ -121,7 +121,7 @@ impl Saves {
     /// Begins a save if a rule or somebody wants one.
     pub(crate) fn look(&self, shared: &Arc<Shared>, values: &Values) {
         // What is half loaded must not take the place of the file it comes from.
-        let unready = shared.loading.is_on() || shared.snapshots.is_ending();
+        let unready = !shared.replication.is_whole(shared) || shared.snapshots.is_ending();
         if unready || shared.snapshots.running().is_some() {
             return;
         }

@@ -177,7 +177,8 @@ fn prepare(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
     let aborted = || shared.snapshots.shutdown.aborted.load(Relaxed);
     cancel_running(shared);
     // What is half loaded must not take the place of the file it comes from.
-    let wanted = !shared.loading.is_on() && how.save.unwrap_or(!shared.values().snapshot.save.is_empty());
+    let wanted =
+        shared.replication.is_whole(shared) && how.save.unwrap_or(!shared.values().snapshot.save.is_empty());
     if wanted && !aborted() {
         tracing::info!("Saving the final RDB snapshot before exiting.");
         if !save(shared) && !aborted() {
