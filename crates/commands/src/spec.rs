@@ -50,6 +50,11 @@ pub enum ServerOp {
     Readwrite,
     Reset,
     Select,
+    // deployments
+    ClusterFailover,
+    ClusterForget,
+    ClusterHelp,
+    ClusterMyid,
     // transactions
     Discard,
     Exec,
@@ -219,6 +224,8 @@ pub mod internal {
     pub const SENTINEL: Flags = Flags(1 << 26);
     /// Of Sentinels only: a server without failover does not know it. It runs whatever state the data are in.
     pub const ONLY_SENTINEL: Flags = Flags(1 << 27);
+    /// Of deployments: neither a server without failover nor a Sentinel's port knows it.
+    pub const ONLY_DEPLOYMENT: Flags = Flags(1 << 25);
     /// Runs holding every partition (FLUSHALL, KEYS, SCAN, SORT with patterns...).
     pub const ALL_PARTITIONS: Flags = Flags(1 << 28);
     /// Counts as a write for CLIENT PAUSE WRITE, although it changes no key (PUBLISH) or is a read (PFCOUNT). Redis keeps

@@ -268,7 +268,7 @@ impl Audience {
     fn sees(self, command: &Command) -> bool {
         let flags = command.spec.flags;
         match self {
-            Audience::Server => !flags.has(internal::ONLY_SENTINEL),
+            Audience::Server => !flags.any(internal::ONLY_SENTINEL.with(internal::ONLY_DEPLOYMENT)),
             Audience::Deployment => true,
             Audience::Sentinel => flags.any(internal::SENTINEL.with(internal::ONLY_SENTINEL)),
         }
@@ -510,9 +510,12 @@ mod tests {
     fn not_everybody_sees_every_command() {
         let seen =
             |audience: Audience, name: &str| table().seen_by(audience).lookup(name.as_bytes()).is_some();
-        for (name, expected) in
-            [("get", [true, true, false]), ("ping", [true, true, true]), ("sentinel", [false, true, true])]
-        {
+        for (name, expected) in [
+            ("get", [true, true, false]),
+            ("ping", [true, true, true]),
+            ("sentinel", [false, true, true]),
+            ("cluster", [false, true, false]),
+        ] {
             let audiences = [Audience::Server, Audience::Deployment, Audience::Sentinel];
             assert_eq!(audiences.map(|audience| seen(audience, name)), expected, "{name}");
         }

@@ -143,6 +143,27 @@ impl Ha {
         answer.blocking_recv().map_err(|_| gone())?
     }
 
+    /// Removes a node for good. Returns when it is no member any more.
+    ///
+    /// # Errors
+    /// Why it still is one.
+    pub(crate) fn forget(&self, node: NodeId) -> Result<(), String> {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        loop {
+            // The request may get lost on its way to the leader.
+            self.request_blocking(|done| Request::Forget { node, done })?;
+            for _ in 0..20 {
+                if !self.view().topology.members.contains_key(&node) {
+                    return Ok(());
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            if std::time::Instant::now() > end {
+                return Err("the deployment has not agreed to it yet".into());
+            }
+        }
+    }
+
     /// This node is about to stop: where it is the primary, another takes over first. Returns when that has happened, or
     /// when it was not to be had in time.
     pub(crate) fn leave(&self) {

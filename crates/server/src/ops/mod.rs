@@ -3,6 +3,7 @@
 
 mod append_only;
 mod client;
+mod cluster;
 pub(crate) mod config;
 mod connection;
 mod debug;
@@ -100,6 +101,9 @@ impl Session {
             Op::Lolwut => done(self.lolwut(args, scope)),
             Op::Monitor => done(self.monitor(ctx, scope)),
             Op::Pubsub(op) => done(self.pubsub_op(ctx, op, args, scope)),
+            Op::ClusterFailover | Op::ClusterForget | Op::ClusterHelp | Op::ClusterMyid => {
+                self.cluster_op(ctx, op, args, scope)
+            }
             Op::Sentinel(op) => self.sentinel_op(ctx, op, args, scope),
             Op::Failover
             | Op::Psync
