@@ -51,6 +51,8 @@ pub enum Input {
     },
     /// By replication, on a replica: the primary cannot go on from what is held here.
     ResyncNeeded,
+    /// By the driver, on a replica that is about to stop: it leaves the in-sync set first, so that no write waits for it.
+    Leaving,
 }
 
 /// What an agent wants done, in this order.
@@ -238,6 +240,7 @@ impl Agent {
             }
             Input::HandOver { to, leaving } => self.hand_over(now, to, leaving, effects),
             Input::ResyncNeeded => self.new_life(now, effects),
+            Input::Leaving => self.leave_set(now, effects),
         }
         self.tick(now, effects);
     }
@@ -429,6 +432,16 @@ impl Agent {
             return;
         }
         self.resync = true;
+        self.me.incarnation = self.me.incarnation.next();
+        effects.push(Effect::NewLife(self.me.incarnation));
+        self.heartbeat(now, effects);
+    }
+
+    /// A replica that stops is as good as restarted: known as that before it happens, it is in no set when it is gone.
+    fn leave_set(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if self.resync || !matches!(self.role, Role::Replica { .. }) {
+            return;
+        }
         self.me.incarnation = self.me.incarnation.next();
         effects.push(Effect::NewLife(self.me.incarnation));
         self.heartbeat(now, effects);

@@ -261,3 +261,20 @@ fn data_is_thrown_away_only_under_a_new_life_that_all_know() {
     assert!(bench.tell().contains(&Effect::Discard));
     assert!(!bench.topology.shards[&ONLY_SHARD].in_sync.contains_key(&NodeId(1)));
 }
+
+#[test]
+fn a_replica_that_leaves_is_in_no_set_and_keeps_its_data() {
+    let mut bench = Bench::leading();
+    bench.holds(10);
+    let candidate = process(2, 1);
+    bench.change(ShardChange::Promote { candidate, old_leaves: false, cause: Cause::Planned });
+    bench.tell();
+    let effects = bench.step(Input::Leaving);
+    assert!(effects.contains(&Effect::NewLife(Incarnation(2))));
+    assert_eq!(heartbeat(&effects).unwrap().from, process(1, 2));
+    let announce = Entry::Announce { process: process(1, 2), announcement: announcement() };
+    bench.topology.apply(&announce, Rules::default()).unwrap();
+    assert!(!bench.topology.shards[&ONLY_SHARD].in_sync.contains_key(&NodeId(1)));
+    assert!(!bench.tell().contains(&Effect::Discard));
+    assert!(heartbeat(&bench.after(100)).unwrap().position.is_some());
+}

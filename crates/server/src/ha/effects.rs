@@ -61,7 +61,7 @@ impl Node {
         self.leading = Some(Leading { order, epoch, lease: None, committed: 0 });
     }
 
-    fn follow(&mut self, shard: ShardId, primary: Process, epoch: Epoch) {
+    pub(super) fn follow(&mut self, shard: ShardId, primary: Process, epoch: Epoch) {
         self.leading = None;
         let place = self.topology.members.get(&primary.node);
         let Some((host, port)) = place.and_then(|member| host_and_port(&member.announcement.clients)) else {

@@ -50,6 +50,13 @@ pub enum Request {
         /// The answer.
         done: Done,
     },
+    /// This node, a replica, is about to stop: it leaves the in-sync set, or comes back since it does not stop after all.
+    Leave {
+        /// Whether it stops.
+        stops: bool,
+        /// The answer.
+        done: Done,
+    },
     /// The node is gone for good.
     Forget {
         /// Who.
@@ -164,22 +171,37 @@ impl Ha {
         }
     }
 
-    /// This node is about to stop: where it is the primary, another takes over first. Returns when that has happened, or
-    /// when it was not to be had in time.
+    /// This node is about to stop: where it is the primary, another takes over first; where it is a replica, it leaves the
+    /// in-sync set, so that no write waits for it. Returns when that has happened, or when it was not to be had in time.
     pub(crate) fn leave(&self) {
         let view = self.view();
-        if !matches!(view.role, Role::Primary { .. }) {
-            return;
+        let outcome = match view.role {
+            Role::Primary { .. } => {
+                self.request_blocking(|done| Request::Failover { to: None, leaving: true, done })
+            }
+            Role::Replica { .. } => self.request_blocking(|done| Request::Leave { stops: true, done }),
+            Role::Nobody => return,
+        };
+        if let Err(why) = outcome {
+            return tracing::warn!("This node leaves without the others having agreed: {why}");
         }
-        if let Err(why) = self.request_blocking(|done| Request::Failover { to: None, leaving: true, done }) {
-            tracing::warn!("Nobody takes over: {why}");
-            return;
-        }
+        let is_missed = |now: &View| match now.shard() {
+            Some(shard) => {
+                matches!(now.role, Role::Primary { .. }) || shard.in_sync.contains_key(&now.me.node)
+            }
+            None => false,
+        };
         let limit = std::time::Duration::from_micros(view.timing.handover.0);
         let end = std::time::Instant::now() + limit;
-        while matches!(self.view().role, Role::Primary { .. }) && std::time::Instant::now() < end {
+        while is_missed(&self.view()) && std::time::Instant::now() < end {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
+    }
+
+    /// This node does not stop after all.
+    pub(crate) fn stay(&self) {
+        // Without a driver there is nothing to come back to.
+        let _ = self.request_blocking(|done| Request::Leave { stops: false, done });
     }
 
     /// The data is loaded.

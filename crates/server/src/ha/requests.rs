@@ -4,6 +4,7 @@ use super::message::Message;
 use super::node::Node;
 use super::{Done, Request};
 use redoubt_ha::NodeId;
+use redoubt_ha::agent;
 use redoubt_ha::controller;
 use redoubt_ha::entry::Entry;
 use redoubt_ha::message::HandOver;
@@ -14,6 +15,14 @@ impl Node {
             Request::Failover { to, leaving, done } => {
                 let outcome = self.plan_failover(to, leaving);
                 answer(done, outcome);
+            }
+            Request::Leave { stops, done } => {
+                match (stops, self.agent.follows(), self.topology.shard_of(self.me().node)) {
+                    (true, ..) => self.agent_input(agent::Input::Leaving),
+                    (false, Some((primary, epoch)), Some((shard, _))) => self.follow(shard, primary, epoch),
+                    (false, ..) => {}
+                }
+                answer(done, Ok(()));
             }
             Request::Forget { node, done } => {
                 let known = self.topology.members.contains_key(&node);

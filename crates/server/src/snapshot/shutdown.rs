@@ -140,6 +140,8 @@ pub fn shut_down(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
         shared.request_stop();
         // Nothing is let through that the file does not have.
         std::mem::forget(hold);
+    } else if let Some(ha) = &shared.ha {
+        ha.stay();
     }
     outcome
 }
