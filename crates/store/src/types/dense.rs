@@ -49,7 +49,22 @@ impl<M: Member> Dense<M> {
     /// Id of the member with these bytes.
     #[inline]
     pub(crate) fn find(&self, bytes: &[u8]) -> Option<u32> {
-        self.index.find(member_hash(bytes), |id| self.get(id).key() == bytes)
+        self.find_hashed(member_hash(bytes), bytes)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, bytes: &[u8]) -> Option<u32> {
+        self.index.find(hash, |id| self.get(id).key() == bytes)
+    }
+
+    /// Id of the member with these bytes, which `make` makes if there is none; and whether it did.
+    #[inline]
+    pub(crate) fn find_or_push(&mut self, bytes: &[u8], make: impl FnOnce() -> M) -> (u32, bool) {
+        let hash = member_hash(bytes);
+        match self.find_hashed(hash, bytes) {
+            Some(id) => (id, false),
+            None => (self.push_hashed(hash, make()), true),
+        }
     }
 
     /// Asks the processor for the memory that finding these members takes, one step for all of them after the other.
@@ -71,8 +86,11 @@ impl<M: Member> Dense<M> {
 
     /// Adds a member that is not in the table. At most 2^32 - 1 members fit.
     pub(crate) fn push(&mut self, member: M) -> u32 {
+        self.push_hashed(member_hash(member.key()), member)
+    }
+
+    fn push_hashed(&mut self, hash: u64, member: M) -> u32 {
         let id = u32::try_from(self.len).expect("ids of members fit 32 bits");
-        let hash = member_hash(member.key());
         match self.pages.last_mut() {
             Some(page) if page.len() < PAGE_LEN => page.push(member),
             _ => {

@@ -122,13 +122,7 @@ impl Set {
                 self.become_table();
                 self.insert(member, limits)
             }
-            Repr::Table(table) => {
-                if table.find(member).is_some() {
-                    return false;
-                }
-                table.push(ThinBytes::new(member));
-                true
-            }
+            Repr::Table(table) => table.find_or_push(member, || ThinBytes::new(member)).1,
         }
     }
 

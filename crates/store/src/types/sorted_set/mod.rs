@@ -385,10 +385,12 @@ impl Big {
     }
 
     fn insert(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        let Some(id) = self.members.find(member) else {
-            self.add(member, score);
+        let made = || Scored { score, name: ThinBytes::new(member) };
+        let (id, new) = self.members.find_or_push(member, made);
+        if new {
+            self.tree.insert(&self.members, score, id);
             return None;
-        };
+        }
         let before = self.members.get(id).score;
         if before != score {
             self.tree.remove(&self.members, before, id);
