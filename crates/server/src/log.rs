@@ -24,6 +24,9 @@ pub trait Consumer: Send + Sync {
     /// server's, in which nothing can be put: it has no offsets.
     fn begin(&self, _frames: &[u8]) {}
 
+    /// From now on it is told everything, from `offset` of this run of the log on.
+    fn attached(&self, _run: u64, _offset: u64) {}
+
     /// The log goes on at another offset, with other data. What is released from here on is of run `run`.
     fn restarted(&self, _run: u64) {}
 }
@@ -98,7 +101,7 @@ impl Log {
     /// begins there too.
     pub fn attach(&self, consumer: Arc<dyn Consumer>, hold: Option<&Hold>) -> u64 {
         let mut inner = self.inner.lock();
-        consumer.restarted(self.holds.run());
+        consumer.attached(self.holds.run(), self.end());
         inner.attached.push(consumer);
         inner.fresh = true;
         if let Some(hold) = hold {

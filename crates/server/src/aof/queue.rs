@@ -86,6 +86,13 @@ impl Consumer for Queue {
         inner.expected = None;
     }
 
+    /// What came before is in the files, and is safe once they are synced: somebody may wait to hear that.
+    fn attached(&self, run: u64, offset: u64) {
+        let mut inner = self.inner.lock();
+        (inner.current.run, inner.current.end, inner.current.passed) = (run, offset, true);
+        self.filled.notify_one();
+    }
+
     fn restarted(&self, run: u64) {
         let mut inner = self.inner.lock();
         (inner.current.run, inner.current.end) = (run, 0);

@@ -172,6 +172,13 @@ fn with_always_an_acknowledgement_is_on_the_disk() {
     // A PING is acknowledged, too, although no file has it.
     client.line("WAIT 1 1000");
     primary.await_ack(&follower, 1);
+    // What a process finds in its files is acknowledged at once, even if nothing comes.
+    let follower = Node::on(follower.stop(), 2, 99, &settings);
+    follower.follow(&primary, 1);
+    let began = std::time::Instant::now();
+    primary.await_ack(&follower, 1);
+    assert_eq!(follower.resyncs(), [0; 0]);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 /// What a full sync replaces is not mixed with what comes: until the new files are there, the old ones are.
