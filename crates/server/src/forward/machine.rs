@@ -30,6 +30,8 @@ const UNKNOWN_BLOCKED: &str =
 /// A reply that is larger goes to the client as it comes; smaller ones in one piece, bytes. A reply that went in part
 /// cannot be replaced by an error: if the primary is lost then, the client's connection ends.
 const WHOLE_BYTES_MAX: usize = 256 * 1024;
+/// So often reads are repeated until one is answered: a request that ends the connection it comes on would go on for ever.
+const REPEATS_MAX: u32 = 3;
 /// Answered requests up to this size may stay in front of the queue, bytes.
 const ANSWERED_BYTES_KEPT: usize = 64 * 1024;
 
@@ -103,6 +105,8 @@ pub(crate) struct Machine {
     passing: bool,
     /// The last reply was a list that is one.
     listed: bool,
+    /// How often connections were lost, with requests on them, since the last reply.
+    losses: u32,
 }
 
 impl Default for Machine {
@@ -120,6 +124,7 @@ impl Default for Machine {
             skipped: 0,
             passing: false,
             listed: false,
+            losses: 0,
         }
     }
 }
@@ -325,6 +330,7 @@ impl Machine {
         let Some(entry) = self.entries.pop_front() else { return };
         self.front += entry.len;
         self.skipped = 0;
+        self.losses = 0;
         if self.front == self.queue.len() {
             output::empty(&mut self.queue);
         } else if self.front >= ANSWERED_BYTES_KEPT && self.front * 2 >= self.queue.len() {
@@ -345,12 +351,14 @@ impl Machine {
         if self.passing {
             return None;
         }
+        self.losses += u32::from(self.is_in_flight());
+        let repeats = self.losses <= REPEATS_MAX;
         let mut unknown = 0;
         let mut kept = Vec::new();
         let mut at = self.front;
         for entry in &mut self.entries {
             let end = at + entry.len;
-            if end <= self.sent && !entry.nature.reads && entry.fate.is_none() {
+            if end <= self.sent && !(entry.nature.reads && repeats) && entry.fate.is_none() {
                 entry.fate = Some(if entry.nature.blocks { UNKNOWN_BLOCKED } else { UNKNOWN });
                 entry.len = 0;
                 unknown += 1;

@@ -242,7 +242,6 @@ impl Relay {
     pub(crate) fn hang_up(&mut self) {
         self.upstream = None;
         self.strays_since = None;
-        self.waits_since = None;
         self.replies.clear();
         self.changed = true;
     }
