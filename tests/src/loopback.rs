@@ -49,6 +49,16 @@ impl Node {
         }
     }
 
+    /// Sends its process a signal: STOP, CONT.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.as_ref().expect("it runs").id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill -{name} {pid}");
+    }
+
     /// Whether it runs, as far as we have to do with it.
     pub fn is_up(&self) -> bool {
         self.child.is_some()

@@ -60,6 +60,35 @@ fn the_checks_of_haproxy_find_one_primary() {
     }
 }
 
+#[test]
+fn who_comes_back_from_a_freeze_never_calls_itself_primary() {
+    let deployment = Deployment::start(3, &[]);
+    let leader = deployment.wait_ready();
+    let frozen = &deployment.nodes[leader];
+    // Asked while it could not answer: the reply is made in its first moment.
+    let mut early: Vec<TcpStream> = Vec::new();
+    frozen.signal("STOP");
+    let witness = &deployment.nodes[(leader + 1) % 3];
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(frozen.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"INFO replication\r\n").unwrap();
+        early.push(stream);
+    }
+    until("another node is named", || names(witness, frozen.ip).is_err());
+    frozen.signal("CONT");
+    for mut stream in early {
+        step(&mut stream, "", "role:slave").unwrap();
+    }
+    let mut late = TcpStream::connect(frozen.address()).unwrap();
+    late.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    for _ in 0..50 {
+        step(&mut late, "INFO replication\r\n", "role:slave").unwrap();
+    }
+    deployment.wait_ready();
+    assert!(has_role(frozen, "master").is_err() && names(frozen, frozen.ip).is_err());
+}
+
 /// What a script prints.
 fn script(text: &str) -> String {
     let output = Command::new("sh").arg("-c").arg(text).output().unwrap();
