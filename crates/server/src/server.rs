@@ -176,8 +176,12 @@ impl Handle {
         self.join();
     }
 
-    /// Ends the server and returns when it has.
+    /// Ends the server and returns when it has. A node of a deployment leaves it first: whatever it does there, another
+    /// takes over.
     pub fn shutdown(self) {
+        if let Some(ha) = &self.shared.ha {
+            ha.leave();
+        }
         self.request_stop();
         self.wait();
     }

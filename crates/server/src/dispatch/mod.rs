@@ -119,8 +119,8 @@ impl Session {
         }
         ctx.txn.release();
         self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
-        // Only now: what was executed after the lease had ended must not be told.
-        if outcome.0 > 0
+        // Only now: what was executed after the lease had ended must not be told. What concerns no data needs no lease.
+        if self.touched.replace(false)
             && tenure.zip(shared.ha.as_ref()).is_some_and(|(tenure, ha)| !ha.gate.is_sound(tenure))
         {
             outcome.1 = Flow::Lost;
@@ -367,6 +367,7 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<Option<String>, ()> {
         let Run::Data(handler) = command.spec.run else { unreachable!("only data commands are called") };
+        self.touched.set(true);
         let position = out.len();
         let called = catch_unwind(AssertUnwindSafe(|| handler(ctx, args, &mut Reply::new(out, resp3))));
         match called {

@@ -99,6 +99,8 @@ pub(crate) struct Session {
     pub(crate) waiting: Option<Waiting>,
     /// End of the log after the last of its writes.
     pub(crate) written: Cell<u64>,
+    /// A command on data has run in this batch.
+    pub(crate) touched: Cell<bool>,
     /// What it changes goes to the log, if anybody reads that.
     pub(crate) records: bool,
     /// Its calls come from a stream of commands, not from a client.
@@ -148,6 +150,7 @@ impl Session {
             feed: None,
             waiting: None,
             written: Cell::new(0),
+            touched: Cell::new(false),
             records: true,
             applies: None,
             fault: None,

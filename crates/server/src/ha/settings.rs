@@ -2,7 +2,7 @@
 
 use super::Request;
 use super::data::Order;
-use super::node::Node;
+use super::node::{Group, Node};
 use crate::config::Config;
 use crate::ops::config::change;
 use crate::shared::Shared;
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long a node that has heard of a new value may take to live by it.
 const TAKE_OVER: Duration = Duration::from_secs(5);
+/// Between two tries while a new deployment has no leader.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Has all nodes agree on these values. Returns when they hold here.
 ///
@@ -52,6 +54,20 @@ pub(super) fn take_over(shared: &Arc<Shared>, settings: &BTreeMap<String, String
     }
 }
 
+/// Has the new deployment agree on its first settings, once it has a leader.
+async fn begin_with(driver: Group, settings: Vec<(String, String)>) {
+    let end = Instant::now() + TAKE_OVER;
+    for (name, value) in settings {
+        let entry = Entry::Set { name, value: Some(value) };
+        while let Err(error) = driver.propose_anywhere(&entry).await {
+            if Instant::now() > end {
+                return tracing::warn!("a setting of the new deployment is its default: {error}");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
 impl Node {
     /// Hands on what was agreed on since.
     pub(super) fn take_over_settings(&mut self, before: &Topology) {
@@ -70,13 +86,6 @@ impl Node {
         if let Some(acks) = value(redoubt_ha::topology::ACKS).filter(|value| value != "in-sync") {
             first.push((redoubt_ha::topology::ACKS.to_owned(), acks));
         }
-        for (name, value) in first {
-            let driver = self.driver.clone();
-            tokio::spawn(async move {
-                if let Err(error) = driver.propose(&Entry::Set { name, value: Some(value) }).await {
-                    tracing::warn!("a setting of the new deployment is its default: {error}");
-                }
-            });
-        }
+        tokio::spawn(begin_with(self.driver.clone(), first));
     }
 }

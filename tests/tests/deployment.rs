@@ -1,0 +1,88 @@
+//! What operators do with a deployment of three nodes: settings, planned changes of primary, nodes that are gone.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use redoubt_tests::deployment::Deployment;
+use redoubt_tests::replication::{field, until};
+use redoubt_tests::{Reply, Server};
+
+fn call(node: &Server, words: &[&str]) -> Reply {
+    node.client().call(words)
+}
+
+fn setting(node: &Server, name: &str) -> String {
+    call(node, &["CONFIG", "GET", name]).list().get(1).map(|reply| reply.text()).unwrap_or_default()
+}
+
+fn ok() -> Reply {
+    Reply::Status("OK".into())
+}
+
+#[test]
+fn config_set_on_any_node_reaches_all_and_is_not_lost_on_failover() {
+    let mut deployment = Deployment::start(&[]);
+    until("its first settings hold", || setting(deployment.other(), "min-replicas-to-write") == "auto");
+    let changes = [("maxmemory", "123456789"), ("ha-acks", "local"), ("hash-max-listpack-entries", "77")];
+    for ((name, value), node) in changes.iter().zip(&deployment.nodes) {
+        assert_eq!(call(node, &["CONFIG", "SET", name, value]), ok());
+        assert_eq!(setting(node, name), *value, "it holds at once where it was set");
+    }
+    for (name, value) in changes {
+        until("all have taken it over", || deployment.nodes.iter().all(|node| setting(node, name) == value));
+    }
+    let refused = call(&deployment.nodes[0], &["CONFIG", "SET", "maxmemory", "nonsense"]);
+    assert!(refused.text().contains("memory value"), "{refused:?}");
+    deployment.kill_primary();
+    deployment.primary();
+    for node in &deployment.nodes {
+        assert_eq!(setting(node, "maxmemory"), "123456789");
+    }
+    assert_eq!(call(&deployment.nodes[0], &["CONFIG", "SET", "maxmemory", "0"]), ok());
+    until("it goes on", || deployment.nodes.iter().all(|node| setting(node, "maxmemory") == "0"));
+}
+
+#[test]
+fn what_belongs_to_a_node_stays_its_own() {
+    let deployment = Deployment::start(&[]);
+    assert_eq!(call(&deployment.nodes[0], &["CONFIG", "SET", "loglevel", "debug", "timeout", "1000"]), ok());
+    until("the other setting is everywhere", || {
+        deployment.nodes.iter().all(|node| setting(node, "timeout") == "1000")
+    });
+    assert_eq!(setting(&deployment.nodes[0], "loglevel"), "debug");
+    assert_eq!(setting(&deployment.nodes[1], "loglevel"), "notice");
+}
+
+#[test]
+fn a_planned_change_of_primary_goes_where_it_is_told() {
+    let deployment = Deployment::start(&[]);
+    let refused = call(deployment.other(), &["REPLICAOF", "NO", "ONE"]);
+    assert!(refused.text().contains("the deployment decides"), "{refused:?}");
+    let target = deployment.others()[1];
+    let port = target.address().port().to_string();
+    assert_eq!(call(deployment.others()[0], &["FAILOVER", "TO", "127.0.0.1", &port]), ok());
+    until("it leads", || field(target, "ha", "ha_serving") == "1");
+    assert_eq!(field(target, "ha", "ha_last_cause"), "planned handover");
+    deployment.settle();
+    let next = deployment.other();
+    assert_eq!(call(next, &["CLUSTER", "FAILOVER"]), ok());
+    until("it leads", || field(next, "ha", "ha_serving") == "1");
+    let forced = call(next, &["FAILOVER", "ABORT"]);
+    assert!(forced.text().starts_with("ERR"), "{forced:?}");
+}
+
+#[test]
+fn a_node_that_is_gone_is_forgotten_and_one_that_lives_is_not() {
+    let mut deployment = Deployment::start(&[]);
+    let id = |node: &Server| call(node, &["CLUSTER", "MYID"]).text();
+    let (primary, others) = (deployment.primary(), deployment.others());
+    let alive = call(&deployment.nodes[primary], &["CLUSTER", "FORGET", &id(others[0])]);
+    assert!(alive.text().contains("alive"), "{alive:?}");
+    let unknown = call(&deployment.nodes[primary], &["CLUSTER", "FORGET", "abc"]);
+    assert_eq!(unknown.text(), "ERR Unknown node abc");
+    let gone = id(&deployment.nodes[primary]);
+    deployment.kill_primary();
+    deployment.primary();
+    let asked = &deployment.nodes[0];
+    until("it is forgotten", || call(asked, &["CLUSTER", "FORGET", &gone]) == ok());
+    until("all know", || deployment.nodes.iter().all(|node| field(node, "ha", "ha_members") == "2"));
+    assert_eq!(call(asked, &["CLUSTER", "FORGET", &gone]).text(), format!("ERR Unknown node {gone}"));
+}
