@@ -52,13 +52,8 @@ impl Session {
         args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Outcome {
-        match self.errand_done() {
-            Some(Ok(())) => {
-                self.reply(scope).ok();
-                return Ok(Step::Done);
-            }
-            Some(Err(error)) => return Err(error),
-            None => {}
+        if let Some(outcome) = self.errand_answered(scope) {
+            return outcome;
         }
         let node = named(view, args.get(2))?;
         if !ctx.may_block {

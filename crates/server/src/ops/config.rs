@@ -55,13 +55,8 @@ impl Session {
         args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Outcome {
-        match self.errand_done() {
-            Some(Ok(())) => {
-                self.reply(scope).ok();
-                return Ok(Step::Done);
-            }
-            Some(Err(error)) => return Err(error),
-            None => {}
+        if let Some(outcome) = self.errand_answered(scope) {
+            return outcome;
         }
         let words = args.rest(2);
         if !words.len().is_multiple_of(2) {

@@ -54,15 +54,19 @@ impl Session {
         outcome
     }
 
+    /// As `errand_done`, for commands that answer OK.
+    pub(super) fn errand_answered(&mut self, scope: &mut Scope<'_>) -> Option<Outcome> {
+        let outcome = self.errand_done()?;
+        Some(outcome.map(|()| {
+            self.reply(scope).ok();
+            Step::Done
+        }))
+    }
+
     /// SAVE: the client waits, others go on.
     fn save(&mut self, scope: &mut Scope<'_>) -> Outcome {
-        match self.errand_done() {
-            Some(Ok(())) => {
-                self.reply(scope).ok();
-                return Ok(Step::Done);
-            }
-            Some(Err(error)) => return Err(error),
-            None => {}
+        if let Some(outcome) = self.errand_answered(scope) {
+            return outcome;
         }
         if self.shared.snapshots.running().is_some_and(|running| running.purpose == Purpose::Save) {
             return Err(IN_PROGRESS);

@@ -263,34 +263,3 @@ fn plain_replicas_are_fed_too() {
     primary.line("SET k w");
     eventually("it comes again", || text(client.line("GET k")) == "w");
 }
-
-/// What waiting for a copy costs. Prints; run by hand, with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-fn what_waiting_for_a_copy_costs() {
-    let run = |node: &Node, depth: &str| {
-        let port = node.port().to_string();
-        let args = ["-p", &port, "-t", "set", "-n", "400000", "-c", "50", "-P", depth, "-r", "100000", "-q"];
-        let out = std::process::Command::new("redis-benchmark").args(args).output().expect("redis-benchmark");
-        String::from_utf8_lossy(&out.stdout).rsplit('\r').next().unwrap_or_default().trim().to_owned()
-    };
-    let folder = std::env::temp_dir().join(format!("redoubt-copies-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let on_disk =
-        [("appendonly", "yes"), ("appendfsync", "always"), ("dir", folder.to_str().expect("a path"))];
-    for settings in [&[][..], &on_disk[..]] {
-        let (primary, mut follower) = (Node::new(1, &[]), Node::new(2, settings));
-        primary.lead(1);
-        println!("alone, -P 16: {}", run(&primary, "16"));
-        join(&mut follower, &primary, 1);
-        println!("a copy nobody waits for, -P 16: {}", run(&primary, "16"));
-        primary.await_ack(&follower, 1);
-        let hold = primary.server.shared().log.hold();
-        hold.release(primary.end());
-        *primary.news.hold.lock().expect("no panic") = Some(hold);
-        for depth in ["1", "16"] {
-            println!("waiting for the copy ({settings:?}), -P {depth}: {}", run(&primary, depth));
-        }
-    }
-    std::fs::remove_dir_all(&folder).expect("our folder");
-}
