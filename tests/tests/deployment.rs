@@ -86,3 +86,20 @@ fn a_node_that_is_gone_is_forgotten_and_one_that_lives_is_not() {
     until("all know", || deployment.nodes.iter().all(|node| field(node, "ha", "ha_members") == "2"));
     assert_eq!(call(asked, &["CLUSTER", "FORGET", &gone]).text(), format!("ERR Unknown node {gone}"));
 }
+
+/// Nobody's acknowledgement moves the commit offset then: what is written is noticed all the same.
+#[test]
+fn a_node_by_itself_acknowledges() {
+    let node =
+        Server::ours(&[("ha-enabled", "yes"), ("ha-bootstrap-expect", "1"), ("ha-sentinel-port", "0")]);
+    until("it serves", || field(&node, "ha", "ha_serving") == "1");
+    let mut client = node.client();
+    for turn in 1..=500 {
+        assert_eq!(client.call(&["INCR", "n"]), Reply::Int(turn));
+    }
+    for _ in 0..500 {
+        client.send(&["INCR", "n"]).unwrap();
+    }
+    let last = (0..500).map(|_| client.read().unwrap()).last();
+    assert_eq!(last, Some(Reply::Int(1000)));
+}

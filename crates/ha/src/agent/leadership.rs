@@ -129,10 +129,9 @@ impl Leadership {
         self.commit = self.commit.max(lowest);
     }
 
-    /// Whether a write is committed as soon as it is executed.
-    pub(super) fn is_alone(&self, topology: &Topology, rules: Rules) -> bool {
-        topology.acks_local()
-            || (!self.has_too_few(topology, rules) && self.required(topology).next().is_none())
+    /// Whether nobody has to have a write but this process.
+    pub(super) fn is_alone(&self, topology: &Topology) -> bool {
+        self.required(topology).next().is_none()
     }
 
     /// Rule 7.

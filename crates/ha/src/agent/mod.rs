@@ -209,12 +209,19 @@ impl Agent {
         }
     }
 
-    /// Whether this process leads and acknowledges a write without waiting for anybody: `ha-acks local`, or nobody else is
-    /// in the in-sync set or offered to it.
+    /// Whether this process leads and a write is acknowledged as soon as it is executed (`ha-acks local`). Where it is not,
+    /// nothing past the commit offset is, also while nobody else is in the in-sync set: who is offered next has been
+    /// judged by that offset.
     #[must_use]
-    pub fn commits_alone(&self) -> bool {
+    pub fn acknowledges_at_once(&self) -> bool {
+        matches!(self.role, Role::Primary(_)) && self.topology.acks_local()
+    }
+
+    /// Whether this process leads and nobody's acknowledgement moves its commit offset: it has to be told of every write.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
         match &self.role {
-            Role::Primary(leadership) => leadership.is_alone(&self.topology, self.rules),
+            Role::Primary(leadership) => leadership.is_alone(&self.topology),
             _ => false,
         }
     }

@@ -82,6 +82,11 @@ impl Bench {
         self.step(Input::Lease(Lease { to: self.agent.me(), shard, epoch, sent, left: Span::millis(400) }))
     }
 
+    fn set(&mut self, name: &str, value: &str) {
+        let entry = Entry::Set { name: name.into(), value: Some(value.into()) };
+        self.topology.apply(&entry, Rules::default()).unwrap();
+    }
+
     fn holds(&mut self, offset: u64) -> Vec<Effect> {
         self.step(Input::Holds(Some(Position { epoch: Epoch(1), offset })))
     }
@@ -277,4 +282,22 @@ fn a_replica_that_leaves_is_in_no_set_and_keeps_its_data() {
     assert!(!bench.topology.shards[&ONLY_SHARD].in_sync.contains_key(&NodeId(1)));
     assert!(!bench.tell().contains(&Effect::Discard));
     assert!(heartbeat(&bench.after(100)).unwrap().position.is_some());
+}
+
+#[test]
+fn alone_it_commits_what_it_is_told_of_and_no_more() {
+    let mut bench = Bench::new();
+    bench.set("min-replicas-to-write", "0");
+    bench.tell();
+    bench.lease();
+    assert!(bench.agent.is_alone() && !bench.agent.acknowledges_at_once());
+    assert!(bench.holds(10).contains(&Effect::Commit { epoch: Epoch(1), offset: 10 }));
+    // Who has that much is offered, and waited for from then on.
+    bench.acked(2, 10);
+    bench.after(100);
+    assert!(!bench.agent.is_alone());
+    assert!(!bench.holds(11).contains(&Effect::Commit { epoch: Epoch(1), offset: 11 }));
+    bench.set(ACKS, "local");
+    bench.tell();
+    assert!(bench.agent.acknowledges_at_once());
 }

@@ -215,15 +215,15 @@ impl Ha {
         self.view.send_replace(Arc::new(view));
     }
 
-    /// Holds replies back, or no longer. What was executed before is let go if `alone` said that nobody had to have it.
-    fn set_hold(&self, shared: &Shared, holds: bool, was_alone: bool) {
+    /// Holds replies back, or no longer. What was executed before is let go if nobody had to have it.
+    fn set_hold(&self, shared: &Shared, holds: bool, was_at_once: bool) {
         let mut hold = self.hold.lock();
         if holds == hold.is_some() {
             return;
         }
         *hold = holds.then(|| shared.log.hold());
         if let Some(hold) = &*hold
-            && was_alone
+            && was_at_once
         {
             hold.release(shared.log.end());
         }

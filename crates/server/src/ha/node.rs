@@ -50,8 +50,8 @@ pub(crate) struct Node {
     pub(super) topology: Arc<Topology>,
     pub(super) standing: Standing,
     position: Option<Position>,
-    /// Whether this node leads, and nobody else has to have a write before it is acknowledged.
-    pub(super) alone: bool,
+    /// Whether this node leads, and writes are acknowledged as soon as they are executed.
+    pub(super) at_once: bool,
     pub(super) heard: BTreeMap<NodeId, Heard>,
     pub(super) leading: Option<Leading>,
     /// A planned change of primary that was asked for here, of this epoch, until it is given up.
@@ -97,7 +97,7 @@ impl Node {
             topology: Arc::default(),
             standing: Standing::default(),
             position: None,
-            alone: false,
+            at_once: false,
             heard: BTreeMap::new(),
             leading: None,
             planned: None,

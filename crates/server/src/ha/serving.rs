@@ -73,11 +73,15 @@ impl Node {
         }
     }
 
-    /// Rule 3: replies wait for the commit offset while this node leads, unless it commits alone.
+    /// Rule 3: replies wait for the commit offset while this node leads, unless they are not to wait for anybody. Where no
+    /// acknowledgement moves that offset, every write is looked at.
     pub(super) fn hold_as_needed(&mut self) {
         let leads = self.agent.leads().is_some();
-        let alone = leads && self.agent.commits_alone();
-        let was_alone = std::mem::replace(&mut self.alone, alone);
-        self.ha().set_hold(self.shared(), leads && !alone, was_alone);
+        let at_once = self.agent.acknowledges_at_once();
+        let was_at_once = std::mem::replace(&mut self.at_once, at_once);
+        self.ha().set_hold(self.shared(), leads && !at_once, was_at_once);
+        if self.shared().replication.watch_end(self.agent.is_alone() && !at_once) {
+            self.news.arrived.notify_one();
+        }
     }
 }

@@ -13,7 +13,8 @@ use parking_lot::{Mutex, MutexGuard};
 use redoubt_ha::{Epoch, Incarnation, NodeId, Position, Process, ShardId};
 use redoubt_replication::{Member, ReplId, Stranger};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, OnceLock};
 
 /// What the message of a PING begins with that says the epoch of what follows in the stream. Anybody else's replica
@@ -56,6 +57,8 @@ pub(super) enum Role {
 pub(super) struct Deployment {
     watcher: OnceLock<Arc<dyn Watcher>>,
     role: Mutex<Role>,
+    /// The watcher wants to know of every write.
+    watches_end: AtomicBool,
     /// What is held was given up, and nothing has taken its place yet.
     void: AtomicBool,
     /// The epoch said by a record that is being applied; 0: none.
@@ -92,6 +95,7 @@ impl Default for Deployment {
         Deployment {
             watcher: OnceLock::new(),
             role: Mutex::new(Role::Rests),
+            watches_end: AtomicBool::new(false),
             void: AtomicBool::new(false),
             said: AtomicU64::new(0),
         }
@@ -123,6 +127,12 @@ impl Deployment {
             Role::Follows(membership) => Some(membership.member()),
             _ => None,
         }
+    }
+
+    /// Whether the watcher wants to know of every write.
+    #[inline]
+    pub(super) fn watches_end(&self) -> bool {
+        self.watches_end.load(Acquire)
     }
 
     /// Whether the data here was given up.
@@ -158,6 +168,12 @@ impl Replication {
         assert!(self.deployment.watcher.set(watcher).is_ok(), "there is one watcher");
         self.follows.store(true, Release);
         self.set_gate(gate::READ_ONLY, true);
+    }
+
+    /// Has the watcher told of every write, or no longer. Whether that is new: what was written meanwhile it was not told of.
+    pub(crate) fn watch_end(&self, on: bool) -> bool {
+        let was = self.deployment.watches_end.swap(on, AcqRel);
+        on && !was
     }
 
     /// Whether somebody else decides on this server's role.

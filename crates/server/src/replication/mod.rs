@@ -156,10 +156,13 @@ impl Replication {
         self.feeds.read().clone()
     }
 
-    /// Has the tasks of replicas look at the backlog, those that had found it empty.
+    /// Something was written: has the tasks of replicas look at the backlog, those that had found it empty.
     pub(crate) fn wake(&self) {
         for feed in &*self.feeds.read() {
             feed.wake();
+        }
+        if self.deployment.watches_end() {
+            self.moved();
         }
     }
 
