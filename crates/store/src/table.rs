@@ -162,6 +162,11 @@ impl Table {
         self.expires.set(self.expires.get().wrapping_add_signed(delta));
     }
 
+    /// Asks the processor for the bucket a scan begins with.
+    pub(crate) fn prefetch_first(&self) {
+        prefetch(ptr::without_provenance((self.word.load(Relaxed) & !63) as usize));
+    }
+
     /// Asks the processor for the bucket of `hash`. Needs no lock, but an epoch guard.
     #[inline]
     pub(crate) fn prefetch_bucket(&self, hash: u64, _guard: &epoch::Guard) {
@@ -289,10 +294,16 @@ impl Table {
         }
         // SAFETY: the lock is held.
         let (array, mask) = unsafe { array_of(word) };
-        // SAFETY: masked index.
-        visit_chain(unsafe { &*array.add((cursor & mask) as usize) }, visit);
-        let next = (cursor | !mask).reverse_bits().wrapping_add(1);
-        next.reverse_bits()
+        let next = (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits();
+        // SAFETY: masked indices.
+        let (bucket, then) =
+            unsafe { (&*array.add((cursor & mask) as usize), &*array.add((next & mask) as usize)) };
+        if cursor == 0 {
+            prefetch_entries(bucket);
+        }
+        prefetch_entries(then);
+        visit_chain(bucket, visit);
+        next
     }
 
     /// Visits every entry.
@@ -343,6 +354,10 @@ impl Detached {
         let (array, mask) = unsafe { array_of(self.word) };
         if number > mask {
             return false;
+        }
+        if number < mask {
+            // SAFETY: index within the array.
+            prefetch_entries(unsafe { &*array.add(number as usize + 1) });
         }
         // SAFETY: index within the array.
         visit_chain(unsafe { &*array.add(number as usize) }, visit);
@@ -396,6 +411,17 @@ fn chain(bucket: &Bucket) -> &'static Bucket {
     next
 }
 
+/// Asks the processor for the entries of a bucket that is visited next: one by one they would be waited for.
+fn prefetch_entries(bucket: &Bucket) {
+    let mut ways = bucket.entry_ways();
+    while ways != 0 {
+        let entry = bucket.ways[(ways.trailing_zeros() / 8) as usize].load(Relaxed) as usize;
+        prefetch(ptr::without_provenance(entry));
+        prefetch(ptr::without_provenance(entry + ENTRY_REACH));
+        ways &= ways - 1;
+    }
+}
+
 fn visit_chain(first: &Bucket, visit: &mut dyn FnMut(Entry)) {
     let mut bucket = first;
     loop {
@@ -419,6 +445,10 @@ fn for_each_in(word: u64, mut visit: impl FnMut(Entry)) {
     // SAFETY: the caller owns the array behind `word`.
     let (array, mask) = unsafe { array_of(word) };
     for index in 0..=mask {
+        if index < mask {
+            // SAFETY: index within the array.
+            prefetch_entries(unsafe { &*array.add(index as usize + 1) });
+        }
         // SAFETY: index within the array.
         visit_chain(unsafe { &*array.add(index as usize) }, &mut visit);
     }

@@ -173,6 +173,9 @@ impl<'k> CutWalk<'k> {
         let phase = space.cuts.phase();
         let parts_from = self.running.sink.parts_from();
         while self.slot < end && !budget.is_spent() {
+            if let Some(next) = database.tables.get(self.slot + 1).filter(|_| self.place == 0) {
+                next.prefetch_first();
+            }
             self.place = database.tables[self.slot].scan(self.place, &mut |entry| {
                 let pending = entry.phase() != phase;
                 if pending && entry.elements() >= parts_from {
