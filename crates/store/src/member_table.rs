@@ -95,9 +95,14 @@ fn tag_of(hash: u64) -> u8 {
 }
 
 /// Buckets, a power of two of them or none.
-#[derive(Clone)]
-struct Buckets<T> {
+struct Buckets<T: Member> {
     all: Vec<Bucket<T>>,
+}
+
+impl<T: Member + Clone> Clone for Buckets<T> {
+    fn clone(&self) -> Buckets<T> {
+        Buckets { all: self.in_order().cloned().collect() }
+    }
 }
 
 impl<T: Member> Buckets<T> {
@@ -212,13 +217,23 @@ impl<T: Member> Buckets<T> {
     }
 
     fn iter(&self) -> impl Iterator<Item = &T> + Clone {
-        self.all.iter().flat_map(|bucket| bucket.slots.iter().flatten())
+        self.in_order().flat_map(|bucket| bucket.slots.iter().flatten())
+    }
+
+    /// All buckets. The processor is asked for the members of a bucket while those of the one before it are used: one by
+    /// one they would be waited for.
+    fn in_order(&self) -> impl Iterator<Item = &Bucket<T>> + Clone {
+        self.all.iter().enumerate().map(|(at, bucket)| {
+            let next = self.all.get(at + 1).into_iter();
+            next.flat_map(|next| next.slots.iter().flatten()).for_each(|member| prefetch(member.key_address()));
+            bucket
+        })
     }
 }
 
 /// What is left of a table that is being resized: its members move on a few buckets at a time.
 #[derive(Clone)]
-struct Leaving<T> {
+struct Leaving<T: Member> {
     buckets: Buckets<T>,
     /// Buckets before this one are empty. Their `PASSED` counts stand, so that lookups still walk past them.
     next: usize,
@@ -226,13 +241,13 @@ struct Leaving<T> {
 
 /// Members found by their bytes. Empty tables take no memory.
 #[derive(Clone)]
-pub struct MemberTable<T> {
+pub struct MemberTable<T: Member> {
     main: Buckets<T>,
     leaving: Option<Box<Leaving<T>>>,
     len: usize,
 }
 
-impl<T> Default for MemberTable<T> {
+impl<T: Member> Default for MemberTable<T> {
     fn default() -> MemberTable<T> {
         MemberTable { main: Buckets { all: Vec::new() }, leaving: None, len: 0 }
     }
