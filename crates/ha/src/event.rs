@@ -20,10 +20,12 @@ pub enum Cause {
     Stalled(Span),
     /// It could not get its writes acknowledged for this long, and others could be reached.
     Blocked(Span),
-    /// It handed over: SIGTERM, FAILOVER, a full disk.
+    /// It handed over: SIGTERM, FAILOVER.
     Planned,
     /// Every member of the in-sync set restarted; the best recovered copy leads.
     AllRestarted,
+    /// It handed over because it could take no writes: its disk is full.
+    Unwritable,
 }
 
 impl fmt::Display for Cause {
@@ -37,6 +39,7 @@ impl fmt::Display for Cause {
             Cause::Blocked(span) => write!(f, "could not replicate for {span}"),
             Cause::Planned => write!(f, "planned handover"),
             Cause::AllRestarted => write!(f, "all in-sync members restarted"),
+            Cause::Unwritable => write!(f, "could not write to its disk"),
         }
     }
 }

@@ -10,19 +10,22 @@ pub struct Candidate {
     pub process: Process,
     /// What it holds; nothing while it loads.
     pub position: Option<Position>,
+    /// Whether it can take writes: its disk is not full, for one.
+    pub writable: bool,
     /// `replica-priority`: lower goes first, 0 never leads.
     pub priority: u32,
 }
 
-/// The one that holds most; of equals the one with the lowest priority number, then the lowest id. Who holds nothing
-/// known, and who has priority 0, is never the one.
+/// The one that holds most; of equals one that can take writes, then the one with the lowest priority number, then the
+/// lowest id. Who holds nothing known, and who has priority 0, is never the one.
 #[must_use]
 pub fn best(candidates: impl IntoIterator<Item = Candidate>) -> Option<Candidate> {
     let may_lead = |candidate: &Candidate| candidate.position.is_some() && candidate.priority != 0;
-    candidates
-        .into_iter()
-        .filter(may_lead)
-        .max_by_key(|candidate| (candidate.position, Reverse(candidate.priority), Reverse(candidate.process)))
+    let order = |candidate: &Candidate| {
+        let Candidate { process, position, writable, priority } = *candidate;
+        (position, writable, Reverse(priority), Reverse(process))
+    };
+    candidates.into_iter().filter(may_lead).max_by_key(order)
 }
 
 #[cfg(test)]
@@ -33,13 +36,29 @@ mod tests {
     /// (id, (epoch, offset) or nothing, priority)
     type Row = (u64, Option<(u64, u64)>, u32);
 
-    fn ranked(rows: &[Row]) -> Option<u64> {
-        let candidate = |&(id, position, priority): &Row| Candidate {
+    fn candidate(&(id, position, priority): &Row) -> Candidate {
+        Candidate {
             process: Process { node: NodeId(id), incarnation: Incarnation(1) },
             position: position.map(|(epoch, offset)| Position { epoch: Epoch(epoch), offset }),
+            writable: true,
             priority,
-        };
+        }
+    }
+
+    fn ranked(rows: &[Row]) -> Option<u64> {
         best(rows.iter().map(candidate)).map(|candidate| candidate.process.node.0)
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_goes_after_what_is_held_and_before_priority() {
+        let full = |row: &Row| Candidate { writable: false, ..candidate(row) };
+        let leads = |all: [Candidate; 2]| best(all).map(|candidate| candidate.process.node.0);
+        let (more, less) = ((1, Some((1, 11)), 100), (2, Some((1, 10)), 1));
+        assert_eq!(leads([full(&more), candidate(&less)]), Some(1));
+        let (first, second) = ((1, Some((1, 10)), 1), (2, Some((1, 10)), 100));
+        assert_eq!(leads([full(&first), candidate(&second)]), Some(2));
+        assert_eq!(leads([full(&first), full(&second)]), Some(1));
+        assert_eq!(leads([full(&first), candidate(&(2, Some((1, 10)), 0))]), Some(1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A deployment: its nodes, its network, and waiting for what it should come to.
 
+use crate::disk::SmallDisk;
 use crate::facts::Facts;
 use crate::link::Link;
 use crate::network::Network;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 pub const ASK: Duration = Duration::from_millis(500);
 /// How long anything may take that has no bound of its own. Machines that run tests are busy.
 pub const PATIENCE: Duration = Duration::from_secs(40);
+/// More than a load writes, less than is missed in memory.
+pub(crate) const DISK_MEGABYTES: u32 = 48;
 
 /// What is started.
 #[derive(Clone, Debug)]
@@ -23,17 +26,29 @@ pub struct Options {
     pub program: Option<PathBuf>,
     /// How many nodes.
     pub nodes: usize,
+    /// How many of them begin the deployment; the others are started by the test.
+    pub founders: usize,
     /// Whether data is on the disk before it is acknowledged: `appendfsync always`.
     pub durable: bool,
     /// Whether the nodes live in namespaces, so that links can be cut.
     pub cuttable: bool,
+    /// The size of a disk of its own for each node, megabytes, so that it can be filled.
+    pub disk: Option<u32>,
     /// Further settings, for all nodes.
     pub settings: Vec<(String, String)>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { program: None, nodes: 3, durable: false, cuttable: false, settings: Vec::new() }
+        Options {
+            program: None,
+            nodes: 3,
+            founders: 3,
+            durable: false,
+            cuttable: false,
+            disk: None,
+            settings: Vec::new(),
+        }
     }
 }
 
@@ -51,6 +66,18 @@ impl Options {
         Options { durable: true, ..self }
     }
 
+    /// With a small disk for each node.
+    #[must_use]
+    pub fn fillable(self) -> Options {
+        Options { disk: Some(DISK_MEGABYTES), ..self }
+    }
+
+    /// With so many nodes that are not there at first.
+    #[must_use]
+    pub fn with_later_ones(self, count: usize) -> Options {
+        Options { nodes: self.founders + count, ..self }
+    }
+
     /// With links that can be cut.
     #[must_use]
     pub fn cuttable(self) -> Options {
@@ -65,6 +92,8 @@ pub struct Deployment {
     pub nodes: Vec<Node>,
     /// Between them.
     pub network: Network,
+    /// Each node's own, if they were asked for.
+    pub disks: Vec<SmallDisk>,
     /// Holds everything of it.
     pub dir: PathBuf,
     /// Whether the folder stays.
@@ -74,13 +103,13 @@ pub struct Deployment {
 
 impl Deployment {
     /// Starts all nodes and returns when one of them is the primary, all are in sync, and a write is acknowledged. None
-    /// where links are to be cut and cannot be.
+    /// where links are to be cut, or disks to be filled, and cannot be.
     ///
     /// # Errors
     /// When that does not happen.
     pub fn start(options: &Options) -> Result<Option<Deployment>> {
         let Some(mut deployment) = Deployment::prepare(options)? else { return Ok(None) };
-        for node in 0..options.nodes {
+        for node in 0..options.founders {
             deployment.start_node(node)?;
         }
         deployment.wait_ready()?;
@@ -111,8 +140,15 @@ impl Deployment {
             }
         }
         let dir = fresh_dir()?;
-        let nodes = (0..options.nodes).map(|node| new_node(node, &addresses, &dir, options)).collect();
-        Ok(Some(Deployment { nodes, network, dir, keep: false, program }))
+        let nodes: Vec<Node> =
+            (0..options.nodes).map(|node| new_node(node, &addresses, &dir, options)).collect();
+        let mut deployment = Deployment { nodes, network, disks: Vec::new(), dir, keep: false, program };
+        if let Some(megabytes) = options.disk {
+            let disks = deployment.nodes.iter().map(|node| SmallDisk::mount(&node.dir, megabytes));
+            let Some(disks) = disks.collect() else { return Ok(None) };
+            deployment.disks = disks;
+        }
+        Ok(Some(deployment))
     }
 
     /// Starts a node's process.
@@ -130,6 +166,61 @@ impl Deployment {
     /// When it does not run.
     pub fn kill(&mut self, node: usize) -> Result<()> {
         self.nodes[node].kill()
+    }
+
+    /// SIGKILL, and nobody waits for it any more.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn retire(&mut self, node: usize) -> Result<()> {
+        self.nodes[node].is_away = true;
+        self.nodes[node].kill()
+    }
+
+    /// Starts who does not run and is not away.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn start_missing(&mut self) -> Result<()> {
+        for node in 0..self.nodes.len() {
+            if !self.nodes[node].is_running() && !self.nodes[node].is_away {
+                self.start_node(node)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a node's disk, again and again until it says that it cannot write, or `done` says that it is enough.
+    ///
+    /// # Errors
+    /// When that does not happen in time.
+    pub fn fill(&mut self, node: usize, done: impl Fn(&Deployment) -> bool) -> Result<()> {
+        self.until(&format!("the full disk of node {node} is noticed"), PATIENCE, |all| {
+            all.disks[node].fill().ok()?;
+            done(all).then_some(())
+        })
+    }
+
+    /// Has a command run on a node that holds all its data locked for so long, and has others wait for it on every thread.
+    /// They are writes of values that nobody may ever be told of; the connections they wait on are returned.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or does not allow DEBUG.
+    pub fn hang(&self, node: usize, time: Duration) -> Result<Vec<Link>> {
+        let address = self.nodes[node].address;
+        let mut first = Link::connect(address, ASK)?;
+        let reply = first.call(&["DEBUG", "SLEEP", "0"], 4 * ASK)?;
+        anyhow::ensure!(!reply.is_error(), "DEBUG SLEEP: {reply}");
+        first.send(&["DEBUG", "SLEEP", &time.as_secs_f64().to_string()])?;
+        // Nobody says when it sleeps; those behind it on its thread wait in any case.
+        std::thread::sleep(Duration::from_millis(50));
+        let mut all = vec![first];
+        for number in 0..8 {
+            let mut link = Link::connect(address, ASK)?;
+            link.send(&["SET", &format!("e2e:hung:{number}"), "1"])?;
+            all.push(link);
+        }
+        Ok(all)
     }
 
     /// Where clients reach each node.
@@ -233,8 +324,12 @@ impl Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
-        // Nodes end before their folders and their network go.
+        // Nodes end before their folders, disks and network go.
         self.nodes.clear();
+        if !self.disks.is_empty() && (self.keep || std::thread::panicking()) {
+            eprintln!("the disks of the nodes are not kept");
+        }
+        self.disks.clear();
         if self.keep || std::thread::panicking() || std::env::var_os("REDOUBT_E2E_KEEP").is_some() {
             eprintln!("logs and data are kept in {}", self.dir.display());
         } else {
@@ -257,7 +352,7 @@ fn new_node(number: usize, addresses: &[SocketAddr], dir: &Path, options: &Optio
         ("protected-mode", "no".into()),
         ("ha-enabled", "yes".into()),
         ("ha-peers", peers),
-        ("ha-bootstrap-expect", options.nodes.to_string()),
+        ("ha-bootstrap-expect", options.founders.to_string()),
         ("ha-sentinel-port", "0".into()),
     ];
     let own_settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
@@ -271,6 +366,7 @@ fn new_node(number: usize, addresses: &[SocketAddr], dir: &Path, options: &Optio
         arguments: arguments.collect(),
         child: None,
         stopped: false,
+        is_away: number >= options.founders,
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod checker;
 pub mod clock;
 pub mod deployment;
+pub mod disk;
 pub mod facts;
 pub mod failover;
 pub mod history;
@@ -15,6 +16,7 @@ pub mod network;
 pub mod node;
 pub mod outcome;
 pub mod probe;
+pub mod scenario;
 pub mod torture;
 pub mod watch;
 

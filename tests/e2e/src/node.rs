@@ -20,6 +20,8 @@ pub struct Node {
     pub(crate) arguments: Vec<String>,
     pub(crate) child: Option<Child>,
     pub(crate) stopped: bool,
+    /// Whether it is gone for good, or not there yet: nobody waits for it.
+    pub is_away: bool,
 }
 
 impl Node {
@@ -35,6 +37,7 @@ impl Node {
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn().with_context(|| format!("running {command:?}"))?);
         self.stopped = false;
+        self.is_away = false;
         Ok(())
     }
 
@@ -112,14 +115,19 @@ impl Node {
         self.child.as_mut()?.try_wait().ok()?
     }
 
-    /// Throws its disk away.
+    /// Throws its disk away: everything in its folder, which may be where one is mounted.
     ///
     /// # Errors
     /// When it runs or files cannot be removed.
     pub fn empty(&self) -> Result<()> {
         ensure!(self.child.is_none(), "it runs");
-        fs::remove_dir_all(&self.dir)?;
-        fs::create_dir_all(&self.dir)?;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path())?,
+                false => fs::remove_file(entry.path())?,
+            }
+        }
         Ok(())
     }
 

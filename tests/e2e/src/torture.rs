@@ -1,7 +1,8 @@
 //! Random faults at random times, round after round: each round is a deployment of its own, and one seed.
 
 use crate::checker::{self, Final};
-use crate::deployment::{Deployment, Options, PATIENCE};
+use crate::deployment::{DISK_MEGABYTES, Deployment, Options, PATIENCE};
+use crate::disk::SmallDisk;
 use crate::link::Link;
 use crate::load::{Load, LoadOptions};
 use crate::network::Place;
@@ -43,6 +44,10 @@ enum Fault {
     Deafen(usize, usize),
     /// FAILOVER, asked of any node.
     HandOver(usize),
+    /// Its disk is full.
+    Fill(usize),
+    /// A command holds all its data, for less or more time than data threads may hang, milliseconds.
+    Hang(usize, u64),
 }
 
 impl Fault {
@@ -64,6 +69,10 @@ impl Fault {
             [&crashes[..], &[Fault::Suspend(node), Fault::HandOver(rng.usize(0..count))]].concat();
         if durable {
             faults.extend([Fault::KillMajority(node), Fault::KillAll, Fault::Kill(node)]);
+        }
+        faults.push(Fault::Hang(node, rng.u64(200..6000)));
+        if !deployment.disks.is_empty() {
+            faults.extend([Fault::Fill(node); 2]);
         }
         if deployment.network.can_cut() {
             faults.extend([Fault::Silence(node), Fault::Part(node), Fault::PartWithClients(node)]);
@@ -94,21 +103,35 @@ pub fn run(settings: &Settings) -> Result<()> {
 
 fn round(settings: &Settings, seed: u64) -> Result<String> {
     let mut rng = Rng::with_seed(seed);
+    let count = if rng.u8(0..4) == 0 { 5 } else { 3 };
+    let is_root = rustix::process::geteuid().is_root();
     let options = Options {
         program: settings.program.clone(),
-        nodes: if rng.u8(0..4) == 0 { 5 } else { 3 },
+        nodes: count,
+        founders: count,
         durable: rng.bool(),
-        cuttable: rustix::process::geteuid().is_root(),
+        cuttable: is_root,
+        disk: is_root.then_some(DISK_MEGABYTES),
         settings: Vec::new(),
     };
+    // Shorter than the default, so that there is time for it.
+    let mut options = options.with("enable-debug-command", "yes").with("ha-stall-timeout", "2500");
+    let everysec = !options.durable && rng.bool();
+    if everysec {
+        options = options.with("appendonly", "yes").with("appendfsync", "everysec");
+    }
     println!(
         "seed {seed}: {} nodes, {}",
         options.nodes,
-        if options.durable { "on disk" } else { "in memory" }
+        match options.durable {
+            true => "on disk",
+            false if everysec => "on disk every second",
+            false => "in memory",
+        }
     );
     let deployment = match Deployment::start(&options)? {
         Some(deployment) => Some(deployment),
-        None => Deployment::start(&Options { cuttable: false, ..options.clone() })?,
+        None => Deployment::start(&Options { cuttable: false, disk: None, ..options.clone() })?,
     };
     let mut round = Round { deployment: deployment.context("a deployment")?, rng, durable: options.durable };
     let load = Load::start(&round.deployment.addresses(), &LoadOptions::default());
@@ -185,6 +208,12 @@ impl Round {
             }
             Fault::PartWithClients(node) => all.network.isolate(&others(node)),
             Fault::Deafen(from, to) => all.network.cut(Place::Node(from), Place::Node(to)),
+            Fault::Fill(node) => all.disks[node].fill(),
+            Fault::Hang(node, time) => {
+                // Who cannot be reached hangs already, as it were.
+                drop(all.hang(node, Duration::from_millis(time)));
+                Ok(())
+            }
             Fault::HandOver(node) => {
                 // Refused where there is nobody to hand over to.
                 let link = Link::connect(all.nodes[node].address, Duration::from_millis(200));
@@ -206,6 +235,7 @@ impl Round {
     /// All faults are over. The dead start in any order, at some distance.
     fn end(&mut self) -> Result<()> {
         self.deployment.network.heal()?;
+        self.deployment.disks.iter().try_for_each(SmallDisk::clear)?;
         let mut order: Vec<usize> = (0..self.deployment.nodes.len()).collect();
         self.rng.shuffle(&mut order);
         for node in order {
@@ -245,7 +275,9 @@ pub fn judge(deployment: &mut Deployment, history: &crate::history::History) -> 
     if !wrong.is_empty() {
         return Ok(wrong);
     }
-    for node in 0..deployment.nodes.len() {
+    let there: Vec<usize> =
+        (0..deployment.nodes.len()).filter(|node| deployment.nodes[*node].is_running()).collect();
+    for node in there {
         deployment.until(&format!("node {node} has what the primary has"), PATIENCE, |all| {
             let held = Final::read_local(all.nodes[node].address, history).ok()?;
             held.agrees(&data).then_some(())

@@ -1,9 +1,10 @@
 //! One fault at a time, on a deployment under load: what was acknowledged stays, and writes go on.
 
 use redoubt_e2e::deployment::PATIENCE;
-use redoubt_e2e::history::{History, Outcome};
+use redoubt_e2e::history::Outcome;
 use redoubt_e2e::link::Link;
 use redoubt_e2e::network::Place;
+use redoubt_e2e::scenario::{others_go_on, under_load};
 use redoubt_e2e::torture::judge;
 use redoubt_e2e::{Aim, Deployment, Load, LoadOptions, Options};
 use std::time::{Duration, Instant};
@@ -12,37 +13,6 @@ const CALL: Duration = Duration::from_secs(2);
 
 fn start(options: &Options) -> Option<Deployment> {
     Deployment::start(options).expect("a deployment starts")
-}
-
-/// Runs a fault under load, has everybody come back, and checks what clients saw.
-#[track_caller]
-fn under_load(options: &Options, load: &LoadOptions, fault: impl FnOnce(&mut Deployment, &Load)) -> History {
-    let Some(mut deployment) = start(options) else { return History::default() };
-    let load = Load::start(&deployment.addresses(), load);
-    load.wait_acked(200, PATIENCE).expect("writes flow before the fault");
-    fault(&mut deployment, &load);
-    for node in 0..deployment.nodes.len() {
-        if !deployment.nodes[node].is_running() {
-            deployment.start_node(node).expect("it starts");
-        }
-    }
-    deployment.wait_ready().expect("all is well after the fault");
-    load.wait_acked(200, PATIENCE).expect("writes flow after the fault");
-    let history = load.finish();
-    let wrong = judge(&mut deployment, &history).expect("all nodes hold the same");
-    if !wrong.is_empty() {
-        let file = deployment.dir.join("history.txt");
-        history.save(&file).expect("saved");
-        panic!("{}\nhistory in {}\n{}", wrong.join("\n"), file.display(), deployment.state());
-    }
-    history
-}
-
-/// Writes that go on somewhere else, without the node.
-#[track_caller]
-fn others_go_on(deployment: &mut Deployment, load: &Load, without: usize) {
-    deployment.wait_other_primary(without).expect("another leads");
-    load.wait_acked(200, PATIENCE).expect("writes go on");
 }
 
 #[test]
@@ -85,6 +55,50 @@ fn the_primary_sleeps_and_wakes() {
                 assert!(reply.is_error(), "the zombie says {reply}");
             }
         }
+    });
+}
+
+/// Data threads that hang for too long are a dead node: what they were told in time to do is not answered when they wake.
+#[test]
+fn the_primarys_data_threads_hang() {
+    let load = LoadOptions { plain: true, ..LoadOptions::default() };
+    let options = Options::default()
+        .with("ha-route", "off")
+        .with("enable-debug-command", "yes")
+        .with("ha-stall-timeout", "1500");
+    under_load(&options, &load, |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        let begun = Instant::now();
+        let hung = deployment.hang(primary, Duration::from_secs(6)).expect("it hangs");
+        others_go_on(deployment, load, primary);
+        assert!(begun.elapsed() < Duration::from_secs(6), "not before it woke: {:?}", begun.elapsed());
+        let leads = deployment.primary().and_then(|node| deployment.facts(node)).expect("facts");
+        assert!(leads.get("ha_last_cause").starts_with("data threads hung"), "{leads}");
+        // The first is the command that slept: it wrote nothing.
+        for mut link in hung.into_iter().skip(1) {
+            if let Ok(reply) = link.read(Duration::from_secs(10), || false) {
+                assert!(reply.is_error(), "the zombie says {reply}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_slow_command_is_no_failure() {
+    let options = Options::default().with("enable-debug-command", "yes").with("ha-stall-timeout", "4000");
+    under_load(&options, &LoadOptions::default(), |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        let epoch = deployment.facts(primary).expect("facts").epoch();
+        for node in 0..3 {
+            let slow = deployment.hang(node, Duration::from_millis(1500)).expect("it is slow");
+            for mut link in slow {
+                let reply = link.read(PATIENCE, || false).expect("it is answered in the end");
+                assert!(!reply.is_error(), "{reply}");
+            }
+            load.wait_acked(50, PATIENCE).expect("writes go on");
+        }
+        let facts = deployment.facts(primary).expect("facts");
+        assert!(facts.is_serving() && facts.epoch() == epoch, "{facts}");
     });
 }
 

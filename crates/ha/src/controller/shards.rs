@@ -81,7 +81,8 @@ impl Controller {
         let seen = self.seen.get(&primary.node)?;
         let report = self.report(shard)?;
         if let Some(surrender) = report.surrender {
-            let mut planned = Failing::new(Cause::Planned, false);
+            let cause = if seen.heartbeat.writable { Cause::Planned } else { Cause::Unwritable };
+            let mut planned = Failing::new(cause, false);
             planned.surrender = Some(surrender);
             return Some(planned);
         }
@@ -123,7 +124,14 @@ impl Controller {
     fn candidate(&self, process: Process) -> Option<Candidate> {
         let heartbeat = &self.seen.get(&process.node)?.heartbeat;
         let priority = heartbeat.announcement.priority;
-        Some(Candidate { process, position: heartbeat.position, priority })
+        Some(Candidate { process, position: heartbeat.position, writable: heartbeat.writable, priority })
+    }
+
+    /// The members of the set that could take over.
+    fn successors(&self, now: Time, shard: &Shard) -> impl Iterator<Item = Candidate> {
+        let members = self.topology.current_in_sync(shard);
+        let others = members.filter(move |process| *process != shard.primary && self.is_fit(now, *process));
+        others.filter_map(|process| self.candidate(process))
     }
 
     /// Rule 5: the best of the members of the set that can be reached.
@@ -132,9 +140,7 @@ impl Controller {
             let anyone = |process: &Process| process.node != shard.primary.node && self.is_fit(now, *process);
             return self.replicas(&self.topology, shard).find(anyone).and_then(|one| self.candidate(one));
         }
-        let members = self.topology.current_in_sync(shard);
-        let others = members.filter(|process| *process != shard.primary && self.is_fit(now, *process));
-        best(others.filter_map(|process| self.candidate(process)))
+        best(self.successors(now, shard))
     }
 
     /// The latest processes of all that hold copies.
@@ -240,7 +246,6 @@ impl Controller {
         {
             return None;
         }
-        let timeout = self.timing.replica_timeout;
         let others = self.topology.current_in_sync(shard).filter(|process| *process != shard.primary);
         let lag_of = |member: Process| -> Option<Span> {
             let mut lagging = report?.lagging.iter();
@@ -251,21 +256,30 @@ impl Controller {
             let lagging = lag_of(member).unwrap_or_default();
             let worst = silent.max(lagging);
             let why = if silent >= lagging { Leave::Silent } else { Leave::Lagging };
-            (worst > timeout).then_some((worst, member, why))
+            let is_late = worst > self.timing.replica_timeout || lagging > self.patience_with(member);
+            is_late.then_some((worst, member, why))
         });
         let (_, member, why) = late.max_by_key(|(worst, member, _)| (*worst, *member))?;
         Some(ShardChange::Shrink { version: shard.version, member, why })
     }
 
+    fn is_writable(&self, process: Process) -> bool {
+        self.seen.get(&process.node).is_some_and(|seen| seen.heartbeat.writable)
+    }
+
+    /// How far behind a member may be that is heard. Whose disk is full may acknowledge nothing until somebody clears it.
+    fn patience_with(&self, member: Process) -> Span {
+        if self.is_writable(member) { self.timing.replica_timeout } else { self.timing.heartbeat.times(2) }
+    }
+
     /// A primary that cannot take writes (its disk is full) is asked to hand over to one that can.
     fn relieve_unwritable(&mut self, now: Time, shard: &Shard, effects: &mut Vec<Effect>) {
-        let is_writable =
-            |process: Process| self.seen.get(&process.node).is_some_and(|seen| seen.heartbeat.writable);
-        if self.report(shard).is_none() || is_writable(shard.primary) {
+        if self.report(shard).is_none() || self.is_writable(shard.primary) {
             return;
         }
-        if self.successor(now, shard).is_some_and(|successor| is_writable(successor.process)) {
-            let order = HandOver { primary: shard.primary, epoch: shard.epoch, to: None };
+        if let Some(successor) = best(self.successors(now, shard).filter(|one| one.writable)) {
+            let to = Some(successor.process.node);
+            let order = HandOver { primary: shard.primary, epoch: shard.epoch, to };
             self.once(now, Effect::HandOver(order), effects);
         }
     }

@@ -26,10 +26,12 @@ struct Bench {
     offsets: [u64; 4],
     quiet: Vec<u64>,
     stalled: Option<u64>,
+    unwritable: Vec<u64>,
     surrender: Option<Surrender>,
     lagging: Vec<(Process, Span)>,
     proposals: Vec<Entry>,
     leases: Vec<Lease>,
+    orders: Vec<HandOver>,
 }
 
 impl Bench {
@@ -47,10 +49,12 @@ impl Bench {
             offsets: [10; 4],
             quiet: Vec::new(),
             stalled: None,
+            unwritable: Vec::new(),
             surrender: None,
             lagging: Vec::new(),
             proposals: Vec::new(),
             leases: Vec::new(),
+            orders: Vec::new(),
         };
         bench.step(Input::Voters((1..=3).map(NodeId).collect()));
         bench.step(Input::Elected { by_transfer: false });
@@ -85,6 +89,7 @@ impl Bench {
                     self.apply(&entry);
                 }
                 Effect::Lease(lease) => self.leases.push(lease),
+                Effect::HandOver(order) => self.orders.push(order),
                 _ => {}
             }
         }
@@ -123,7 +128,7 @@ impl Bench {
             announcement: announcement(node),
             position: Some(Position { epoch: Epoch(1), offset: self.offsets[node as usize] }),
             stalled_for: if stalled { Span::millis(60_000) } else { Span(0) },
-            writable: true,
+            writable: !self.unwritable.contains(&node),
             leading,
         }
     }
@@ -277,4 +282,41 @@ fn a_node_whose_address_is_taken_is_forgotten() {
     }
     assert!(replaced);
     assert!(bench.shard().replicas.contains(&NodeId(4)));
+}
+
+#[test]
+fn a_primary_whose_disk_is_full_is_asked_to_hand_over_to_one_that_can_write() {
+    let mut bench = Bench::new();
+    bench.unwritable = vec![2];
+    bench.offsets = [0, 10, 12, 10];
+    bench.pass(50);
+    bench.unwritable = vec![1, 2];
+    bench.pass(100);
+    let order = HandOver { primary: process(1, 1), epoch: Epoch(1), to: Some(NodeId(3)) };
+    assert_eq!(bench.orders, [order], "once, and not to the one that has more and cannot write either");
+    bench.surrender = Some(Surrender { to: process(3, 1), leaving: false });
+    bench.pass(50);
+    assert_eq!(bench.promotions()[0], (process(3, 1), Cause::Unwritable));
+    assert!(bench.shard().in_sync.contains_key(&NodeId(1)), "it has everything, and may come back");
+    let mut bench = Bench::new();
+    bench.unwritable = vec![2, 3];
+    bench.pass(50);
+    bench.unwritable = vec![1, 2, 3];
+    bench.pass(3000);
+    assert!(bench.orders.is_empty() && bench.promotions().is_empty(), "nobody could do better");
+}
+
+#[test]
+fn writes_do_not_wait_long_for_a_member_whose_disk_is_full() {
+    let mut bench = Bench::new();
+    bench.lagging = vec![(process(2, 1), Span::millis(150))];
+    bench.pass(50);
+    assert_eq!(bench.shard().in_sync.len(), 3);
+    bench.unwritable = vec![2];
+    bench.pass(50);
+    assert!(!bench.shard().in_sync.contains_key(&NodeId(2)));
+    bench.unwritable = vec![3];
+    bench.lagging = vec![(process(3, 1), Span::millis(150))];
+    bench.pass(50);
+    assert_eq!(bench.shard().in_sync.len(), 2, "without it there are too few copies");
 }

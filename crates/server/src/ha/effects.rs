@@ -2,12 +2,12 @@
 
 use super::data::Order;
 use super::message::Message;
-use super::node::Node;
+use super::node::{Node, stopped};
 use super::serving::Leading;
 use crate::config::host_and_port;
 use crate::replication::Membership;
 use redoubt_ha::message::Heartbeat;
-use redoubt_ha::{Epoch, NodeId, Process, ShardId, agent, controller};
+use redoubt_ha::{Epoch, Incarnation, NodeId, Process, ShardId, agent, controller};
 
 impl Node {
     pub(super) async fn carry_out(&mut self, effect: agent::Effect) {
@@ -24,18 +24,33 @@ impl Node {
             Effect::Fence => self.fence(),
             Effect::Commit { offset, .. } => self.release(offset),
             Effect::Writes(writes) => self.set_writes(writes),
-            Effect::NewLife(incarnation) => {
-                if let Err(error) = self.driver.new_life(incarnation).await {
-                    tracing::error!("the disk does not take a new incarnation: {error}");
-                    self.shared().request_stop();
-                }
-                self.orders.give(Order::NewLife(self.me()));
-            }
+            Effect::NewLife(incarnation) => self.new_life(incarnation).await,
             Effect::Discard => {
                 self.orders.give(Order::Discard);
             }
             Effect::Event(event) => super::events::tell(&event),
         }
+    }
+
+    /// On the disk before anybody hears of it. Nothing else is done meanwhile: if that takes long, another may lead the group.
+    async fn new_life(&mut self, incarnation: Incarnation) {
+        let driver = self.driver.clone();
+        let mut written = std::pin::pin!(driver.new_life(incarnation));
+        let mut stop = self.shared().stop.subscribe();
+        let limit = std::time::Duration::from_micros(self.timing.lease.0);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut written => break outcome,
+                // Nothing leaves any more: the number is not this process's yet.
+                () = stopped(&mut stop) => return driver.stop().await,
+                () = tokio::time::sleep(limit) => self.step_aside(),
+            }
+        };
+        if let Err(error) = outcome {
+            tracing::error!("the disk does not take a new incarnation: {error}");
+            self.shared().request_stop();
+        }
+        self.orders.give(Order::NewLife(self.me()));
     }
 
     fn send_heartbeat(&mut self, heartbeat: Box<Heartbeat>) {

@@ -64,6 +64,8 @@ pub(crate) struct Node {
     /// What the view says of the role, and whether it may have to say something else than the role anew.
     pub(super) shown: Role,
     pub(super) shows_more: bool,
+    /// When this node last had another lead the group, since it cannot write itself.
+    stepped_aside: Option<Time>,
 }
 
 /// What a node is started with, beside what it finds on its disk.
@@ -107,6 +109,7 @@ impl Node {
             failovers: 0,
             shown: Role::Nobody,
             shows_more: true,
+            stepped_aside: None,
             news,
             driver,
             shared,
@@ -174,9 +177,7 @@ impl Node {
     /// A leader of the group that stops hands over, so that nobody has to wait for its lease to end.
     async fn give_up_leadership(&mut self, inbox: &mut Inbox<Topology>) {
         let standing = inbox.standing.borrow_and_update().clone();
-        let others = standing.voters.iter().filter(|node| **node != self.me().node);
-        let best = others.max_by_key(|node| standing.matched.get(node).copied().unwrap_or(0)).copied();
-        let Some(to) = best.filter(|_| standing.leads) else { return };
+        let Some(to) = self.next_leader(&standing) else { return };
         if self.driver.transfer_leader(to).await.is_ok() {
             let limit = std::time::Duration::from_micros(self.timing.election_max.0);
             // Whoever does not take it in time is elected the slow way.
@@ -184,12 +185,33 @@ impl Node {
         }
     }
 
+    /// Who is to lead the group if this node, which does, is not to.
+    fn next_leader(&self, standing: &Standing) -> Option<NodeId> {
+        let others = standing.voters.iter().filter(|node| **node != self.me().node);
+        let best = others.max_by_key(|node| standing.matched.get(node).copied().unwrap_or(0)).copied();
+        best.filter(|_| standing.leads)
+    }
+
+    /// A leader of the group that cannot write has another lead: the group would get stuck with it sooner or later.
+    pub(super) fn step_aside(&self) {
+        let Some(to) = self.next_leader(&self.standing) else { return };
+        let driver = self.driver.clone();
+        // Whether it was taken is told by the standing.
+        tokio::spawn(async move { drop(driver.transfer_leader(to).await) });
+    }
+
     fn tick(&mut self) {
         if let Err(error) = self.orders.start(&self.shared) {
             tracing::error!("could not start a thread: {error}");
         }
         let stalled_for = self.watchdog.look(&self.shared);
-        let writable = !self.shared.refusal.is_on();
+        let lacks_space = self.driver.lacks_space();
+        let now = raft::now();
+        if lacks_space && self.stepped_aside.is_none_or(|at| now.since(at) > self.timing.retry) {
+            self.stepped_aside = Some(now);
+            self.step_aside();
+        }
+        let writable = !self.shared.refusal.is_on() && !lacks_space;
         self.agent_input(agent::Input::Health { stalled_for, writable });
         self.controller_input(controller::Input::Tick);
         self.change_group();
@@ -345,7 +367,7 @@ impl Node {
     }
 }
 
-async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut tokio::sync::watch::Receiver<bool>) {
     // The sender lives as long as the server.
     let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -88,6 +88,7 @@ fn silence_ms(cause: redoubt_ha::event::Cause) -> u64 {
     use redoubt_ha::event::Cause;
     match cause {
         Cause::Silent(span) | Cause::Stalled(span) | Cause::Blocked(span) => span.0 / 1000,
-        Cause::First | Cause::Restarted | Cause::Forgotten | Cause::Planned | Cause::AllRestarted => 0,
+        Cause::First | Cause::Restarted | Cause::Forgotten => 0,
+        Cause::Planned | Cause::AllRestarted | Cause::Unwritable => 0,
     }
 }

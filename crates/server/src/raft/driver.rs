@@ -333,6 +333,12 @@ impl<F: Facts> Driver<F> {
         Ok(())
     }
 
+    /// Whether this node's file waits for space on its disk. Until there is some it gives no vote and acknowledges no entry.
+    #[must_use]
+    pub fn lacks_space(&self) -> bool {
+        self.0.disk.lacks_space()
+    }
+
     /// Keeps something small under a name, over restarts; on return it is on the disk.
     ///
     /// # Errors
@@ -350,6 +356,8 @@ impl<F: Facts> Driver<F> {
     /// Ends the node: nothing is answered any more, and the file is closed on return.
     pub async fn stop(&self) {
         self.0.net.stop();
+        // Raft waits for its writes.
+        self.0.disk.give_up();
         let began = Instant::now();
         // It ends in any case; an error says that it panicked, which was logged.
         let _ = self.0.raft.shutdown().await;

@@ -3,10 +3,12 @@
 //! transaction.
 
 use super::super::types::Types;
+use super::file::Room;
 use openraft::storage::IOFlushed;
 use parking_lot::Mutex;
 use redb::{Database, Durability, TableDefinition, WriteTransaction};
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -77,11 +79,12 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    pub(super) fn start(database: Database) -> io::Result<(Disk, DiskEnd)> {
+    pub(super) fn start(database: Database, room: Arc<Room>) -> io::Result<(Disk, DiskEnd)> {
         let (jobs, queue) = channel();
+        room.wait(true);
         let thread =
             std::thread::Builder::new().name("raft-disk".into()).spawn(move || run(&database, &queue))?;
-        let end = DiskEnd { jobs: jobs.clone(), thread: Mutex::new(Some(thread)) };
+        let end = DiskEnd { jobs: jobs.clone(), thread: Mutex::new(Some(thread)), room };
         Ok((Disk { jobs }, end))
     }
 
@@ -109,11 +112,23 @@ fn ended() -> io::Error {
 pub(in crate::raft) struct DiskEnd {
     pub(super) jobs: Sender<Job>,
     pub(super) thread: Mutex<Option<JoinHandle<()>>>,
+    room: Arc<Room>,
 }
 
 impl DiskEnd {
+    /// Whether writes wait for space on the disk.
+    pub(in crate::raft) fn lacks_space(&self) -> bool {
+        self.room.is_lacking()
+    }
+
+    /// What waits for space fails from now on.
+    pub(in crate::raft) fn give_up(&self) {
+        self.room.wait(false);
+    }
+
     /// Returns when everything queued is written and the file is closed.
     pub(in crate::raft) async fn stop(&self) {
+        self.give_up();
         // It may have ended.
         let _ = self.jobs.send(Job::Stop);
         let thread = self.thread.lock().take();

@@ -4,6 +4,7 @@
 //! Memory is what readers see; [`disk`] makes it last, in the order of the changes.
 
 mod disk;
+mod file;
 mod log;
 mod machine;
 mod open;

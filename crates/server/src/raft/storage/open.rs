@@ -3,6 +3,7 @@
 use super::super::codec::{self, CodecError, Kind};
 use super::super::types::{Entry, Facts, LogId, Snapshot, SnapshotMeta};
 use super::disk::{self, Disk, DiskEnd, LOG, META, Write, other};
+use super::file::{Patient, Room};
 use super::log::{LogStore, State};
 use super::machine::{Applied, Machine};
 use openraft::entry::RaftEntry;
@@ -86,8 +87,10 @@ impl<F: Facts> Store<F> {
         }
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE_BYTES);
-        let database = builder.open(&path).map_err(other).map_err(named)?;
-        open_on(database).map_err(named)
+        let room = Arc::default();
+        let file = Patient::open(&path, &room).map_err(named)?;
+        let database = builder.create_with_backend(file).map_err(other).map_err(named)?;
+        open_on(database, room).map_err(named)
     }
 }
 
@@ -120,11 +123,11 @@ pub(super) fn put_identity(database: &Database, identity: &Identity) -> io::Resu
 }
 
 /// Opens a node's storage on a database that has an identity.
-pub(in crate::raft) fn open_on<F: Facts>(database: Database) -> io::Result<Store<F>> {
+pub(in crate::raft) fn open_on<F: Facts>(database: Database, room: Arc<Room>) -> io::Result<Store<F>> {
     let (state, snapshot, mut identity) = load(&database)?;
     identity.incarnation += 1;
     put_identity(&database, &identity)?;
-    let (disk, end) = Disk::start(database)?;
+    let (disk, end) = Disk::start(database, room)?;
     let (told, applied) = unbounded_channel();
     let machine = Machine::new(snapshot, disk.clone(), told)?;
     let log = LogStore::new(state, disk.clone());

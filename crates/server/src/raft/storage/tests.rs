@@ -42,7 +42,7 @@ impl StoreBuilder<Types, LogStore, Machine<Sum>> for Fresh {
     async fn build(&self) -> Result<((), LogStore, Machine<Sum>), StorageError<Types>> {
         let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
         open::put_identity(&database, &Identity { node: 1, ..Identity::default() }).unwrap();
-        let store = open_on(database).unwrap();
+        let store = open_on(database, Arc::default()).unwrap();
         Ok(((), store.log, store.machine))
     }
 }
@@ -152,16 +152,20 @@ async fn a_second_process_is_refused_and_damage_is_named() {
     assert!(Store::<Sum>::open(scratch.path(), || 5).is_err());
 }
 
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
+
 /// A disk that works until it is told not to.
 #[derive(Debug)]
 struct Failing {
     memory: InMemoryBackend,
     fails: Arc<AtomicBool>,
+    error: i32,
 }
 
 impl Failing {
     fn check(&self) -> io::Result<()> {
-        if self.fails.load(Relaxed) { Err(io::Error::from_raw_os_error(28)) } else { Ok(()) }
+        if self.fails.load(Relaxed) { Err(io::Error::from_raw_os_error(self.error)) } else { Ok(()) }
     }
 }
 
@@ -190,10 +194,10 @@ impl StorageBackend for Failing {
 /// A store in memory whose disk fails as soon as the flag is set.
 pub(in crate::raft) fn failing() -> (Store<Sum>, Arc<AtomicBool>) {
     let fails = Arc::new(AtomicBool::new(false));
-    let backend = Failing { memory: InMemoryBackend::new(), fails: Arc::clone(&fails) };
+    let backend = Failing { memory: InMemoryBackend::new(), fails: Arc::clone(&fails), error: EIO };
     let database = Database::builder().create_with_backend(backend).unwrap();
     open::put_identity(&database, &Identity { node: 5, ..Identity::default() }).unwrap();
-    (open_on(database).unwrap(), fails)
+    (open_on(database, Arc::default()).unwrap(), fails)
 }
 
 #[tokio::test]
@@ -209,6 +213,51 @@ async fn a_failing_disk_is_an_error_for_good() {
     assert!(store.log.truncate_after(Some(id(1, 0))).await.is_err());
     assert!(store.log.purge(id(1, 0)).await.is_err());
     assert!(store.machine.get_snapshot_builder().await.build_snapshot().await.is_err());
+    close(store).await;
+}
+
+/// A full disk is waited for, and nothing is lost by it; who ends does not wait.
+#[tokio::test]
+async fn a_full_disk_is_waited_for() {
+    let (fails, room) = (Arc::new(AtomicBool::new(false)), Arc::<file::Room>::default());
+    let full = Failing { memory: InMemoryBackend::new(), fails: Arc::clone(&fails), error: ENOSPC };
+    let full = file::Patient::on(full, &room);
+    let database = Database::builder().create_with_backend(full).unwrap();
+    open::put_identity(&database, &Identity { node: 5, ..Identity::default() }).unwrap();
+    let mut store: Store<Sum> = open_on(database, Arc::clone(&room)).unwrap();
+    store.log.blocking_append([entry(1, 0)]).await.unwrap();
+    assert!(!room.is_lacking());
+    fails.store(true, Relaxed);
+    let mut log = store.log.clone();
+    let waiting = tokio::spawn(async move { log.save_vote(&Vote::new(9, 7)).await });
+    while !store.disk.lacks_space() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!waiting.is_finished());
+    fails.store(false, Relaxed);
+    waiting.await.unwrap().unwrap();
+    assert!(!store.disk.lacks_space());
+    store.log.blocking_append([entry(1, 1)]).await.unwrap();
+    fails.store(true, Relaxed);
+    let mut log = store.log.clone();
+    let waiting = tokio::spawn(async move { log.save_vote(&Vote::new(10, 7)).await });
+    while !store.disk.lacks_space() {
+        tokio::task::yield_now().await;
+    }
+    close(store).await;
+    assert!(waiting.await.unwrap().is_err());
+}
+
+/// The file has its space before it is used, whatever length the database gives it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_file_has_its_space_in_advance() {
+    use std::os::unix::fs::MetadataExt;
+    let scratch = Scratch::new("raft-space");
+    let mut store = open(scratch.path());
+    store.log.blocking_append((0..100).map(|index| entry(1, index))).await.unwrap();
+    let file = std::fs::metadata(scratch.path().join("raft.redb")).unwrap();
+    assert!(file.blocks() * 512 >= 2 << 20, "{} of {}", file.blocks() * 512, file.len());
     close(store).await;
 }
 
