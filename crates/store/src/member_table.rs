@@ -225,7 +225,8 @@ impl<T: Member> Buckets<T> {
     fn in_order(&self) -> impl Iterator<Item = &Bucket<T>> + Clone {
         self.all.iter().enumerate().map(|(at, bucket)| {
             let next = self.all.get(at + 1).into_iter();
-            next.flat_map(|next| next.slots.iter().flatten()).for_each(|member| prefetch(member.key_address()));
+            next.flat_map(|next| next.slots.iter().flatten())
+                .for_each(|member| prefetch(member.key_address()));
             bucket
         })
     }
