@@ -17,6 +17,8 @@ pub enum Mail {
         /// `-UNBLOCKED` instead of the timeout's reply.
         with_error: bool,
     },
+    /// The server has become a replica: give up the blocked call and close.
+    Demoted,
     /// A stream that the parked call needs has gone: run it again.
     Recheck,
     /// Give back the memory of empty buffers: nothing has come for a while.

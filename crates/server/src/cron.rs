@@ -50,13 +50,17 @@ async fn run(shared: Arc<Shared>) {
         }
         shared.snapshots.saves.look(&shared, &values);
         shared.rates.sample(Instant::now(), || shared.totals());
-        // While clients are paused the data stays as it is; while it is loaded it comes to be. On a replica nothing
-        // expires but by its primary.
-        let idle = shared.pause.is_on() || shared.loading.is_on() || shared.replication.follows();
+        // While clients are paused the data stays as it is; while it is loaded it comes to be.
+        let idle = shared.pause.is_on() || shared.loading.is_on();
         if shared.active_expire.load(Relaxed) && !idle {
-            sample_ttls(&shared);
             let share = EXPIRE_SHARE + 0.02 * f64::from(values.active_expire_effort - 1);
-            expire_cycle(&shared, &values, period.mul_f64(share)).await;
+            let budget = period.mul_f64(share);
+            if shared.replication.follows() {
+                expire_own(&shared, &values, budget).await;
+            } else {
+                sample_ttls(&shared);
+                expire_cycle(&shared, &values, budget).await;
+            }
         }
         tokio::time::sleep(period).await;
     }
@@ -121,6 +125,45 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     }
     txn.effects.enable(shared.log.is_active());
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
+    settle(shared, txn);
+    more
+}
+
+/// Removes keys that a replica's own clients have given an expiry, and that are due, within the time given. Of what its
+/// primary wrote nothing expires but by the primary.
+async fn expire_own(shared: &Arc<Shared>, values: &Values, budget: Duration) {
+    let started = Instant::now();
+    let own = &shared.replication.own_keys;
+    while let Some((db, name)) = own.take_due(unix_ms()) {
+        if let Some(later) = expire_own_key(shared, values, db, &name) {
+            own.add(db, name, later);
+        }
+        if started.elapsed() > budget {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Removes the key if it is due. Its expiry if it is not.
+fn expire_own_key(shared: &Shared, values: &Values, db: usize, name: &[u8]) -> Option<i64> {
+    let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+    txn.lazy = values.lazy();
+    txn.set_db(db);
+    let key = txn.key(name);
+    txn.acquire_one(shared.keyspace.partition_of(key.slot));
+    // Whoever leads looks after all keys; what is being taken over is not ours.
+    if !shared.replication.follows() || shared.replication.is_taking_over() {
+        return None;
+    }
+    txn.effects.enable(shared.log.is_active());
+    let later = txn.expire_at(&key).flatten();
+    settle(shared, txn);
+    later
+}
+
+/// Tells what has expired, lets the partition go, and has what is left dropped.
+fn settle(shared: &Shared, mut txn: Txn<'_>) {
     if !txn.effects.is_empty() {
         let end = shared.log.append(&txn.effects);
         txn.set_log_offset(end);
@@ -137,5 +180,4 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     let counters = std::mem::take(&mut txn.counters);
     shared.stats.add(shared.stats.background(), &counters);
     txn.garbage.drain(..).for_each(|garbage| shared.free_lazily(garbage));
-    more
 }

@@ -29,6 +29,15 @@ pub trait Consumer: Send + Sync {
 
     /// The log goes on at another offset, with other data. What is released from here on is of run `run`.
     fn restarted(&self, _run: u64) {}
+
+    /// Whether it wants what this server does by itself while the log is another server's stream.
+    fn takes_asides(&self) -> bool {
+        false
+    }
+
+    /// `frames` were done here and are no part of the stream, which is at `offset`. They begin and end at the database
+    /// the stream is at.
+    fn aside(&self, _offset: u64, _frames: &[u8]) {}
 }
 
 #[derive(Default)]
@@ -38,6 +47,8 @@ struct Inner {
     db: Option<usize>,
     /// Somebody begins to read here, and must be told the database.
     fresh: bool,
+    /// What is appended is the stream of another server, which this one follows.
+    foreign: bool,
     scratch: Vec<u8>,
     /// Epochs whose records are in the log, the last ones: the offset after the record, and the epoch.
     epochs: Vec<(u64, u64)>,
@@ -72,6 +83,32 @@ impl Inner {
         self.attached.iter().for_each(|consumer| consumer.append(start, &self.scratch));
         self.scratch.len()
     }
+
+    /// Tells what was done here to those who want it although the stream is another's: it gets no offset.
+    #[cold]
+    fn tell_aside(&mut self, offset: u64, effects: &Effects) {
+        let mut frames = Vec::new();
+        let mut at = self.db.filter(|_| !self.fresh);
+        let several = effects.len() > 1;
+        for (index, (db, command)) in effects.frames().enumerate() {
+            if at != Some(db) {
+                select(&mut frames, db);
+                at = Some(db);
+            }
+            if several && index == 0 {
+                frame(&mut frames, &[b"MULTI"]);
+            }
+            frames.extend_from_slice(command);
+        }
+        if several {
+            frame(&mut frames, &[b"EXEC"]);
+        }
+        // Whoever is told the database with the next command need not be told it now.
+        if !self.fresh && at != self.db {
+            select(&mut frames, self.db.unwrap_or(0));
+        }
+        self.attached.iter().for_each(|consumer| consumer.aside(offset, &frames));
+    }
 }
 
 /// See the module's text.
@@ -85,7 +122,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Whether anyone listens: if not, nothing is recorded.
+    /// Whether anyone listens to what this server does by itself: if not, nothing is recorded.
     #[inline]
     pub fn is_active(&self) -> bool {
         self.active.load(Acquire)
@@ -107,15 +144,31 @@ impl Log {
         if let Some(hold) = hold {
             self.holds.switch(hold, true, self.end());
         }
-        self.active.store(true, Release);
+        self.note_listeners(&inner);
         self.end()
+    }
+
+    /// Draws the consequences of a change of who listens, or to what.
+    fn note_listeners(&self, inner: &Inner) {
+        let listens = |consumer: &Arc<dyn Consumer>| !inner.foreign || consumer.takes_asides();
+        self.active.store(inner.attached.iter().any(listens), Release);
+    }
+
+    /// What is appended from now on is the stream of another server, or again our own. What this server does by itself
+    /// while it is another's is told aside. All partitions are held, so that whatever is recorded is recorded as it is
+    /// going to be told.
+    pub(crate) fn set_foreign(&self, foreign: bool) {
+        let mut inner = self.inner.lock();
+        inner.foreign = foreign;
+        inner.fresh = true;
+        self.note_listeners(&inner);
     }
 
     /// Removes a consumer. A hold of its own goes its own way.
     pub fn detach(&self, consumer: &Arc<dyn Consumer>) {
         let mut inner = self.inner.lock();
         inner.attached.retain(|attached| !Arc::ptr_eq(attached, consumer));
-        self.active.store(!inner.attached.is_empty(), Release);
+        self.note_listeners(&inner);
     }
 
     /// A hold for copies of the data on other machines: replies wait for it, those of reads too, and it has released
@@ -149,12 +202,17 @@ impl Log {
         self.inner.lock().fresh = true;
     }
 
-    /// Appends the effects of one commit, wrapped in MULTI/EXEC when there are several. Returns the offset after them.
+    /// Appends the effects of one commit, wrapped in MULTI/EXEC when there are several; tells them aside if the log is
+    /// another server's stream. Returns the offset after them.
     /// The caller holds the partitions they touch, which makes per-key order equal log order.
     pub fn append(&self, effects: &Effects) -> u64 {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
         let start = self.end.load(Acquire);
+        if inner.foreign {
+            inner.tell_aside(start, effects);
+            return start;
+        }
         let mut commands = effects.frames();
         let len = match (effects.len(), commands.next()) {
             (1, Some((db, frame))) if inner.db == Some(db) && !inner.fresh => {
@@ -172,6 +230,14 @@ impl Log {
     /// is at database `db` after them. Returns the offset after them.
     pub fn append_frames(&self, frames: &[u8], db: Option<usize>) -> u64 {
         self.append_frames_to(&mut self.inner.lock(), frames, db)
+    }
+
+    /// As `append_frames`, for what a primary says to its replicas: nothing if the log is another's stream.
+    pub(crate) fn append_word(&self, frames: &[u8]) {
+        let mut inner = self.inner.lock();
+        if !inner.foreign {
+            self.append_frames_to(&mut inner, frames, None);
+        }
     }
 
     fn append_frames_to(&self, inner: &mut Inner, frames: &[u8], db: Option<usize>) -> u64 {

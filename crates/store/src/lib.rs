@@ -39,7 +39,7 @@ pub use key::{Key, SLOTS, hash_tag, slot_of};
 pub use keyspace::{Keyspace, Lookahead, PARTITIONS_MAX, PartitionSet};
 pub use record::{Recorder, Touch};
 pub use side::{Signal, Waiter, WatchMark};
-pub use txn::{Access, Counters, Expiry, Txn};
+pub use txn::{Access, Counters, Expiry, GivenExpiry, Txn};
 pub use types::hash::{Hash, TimedField};
 pub use types::list::List;
 pub use types::set::Set;

@@ -93,6 +93,21 @@ impl Consumer for Queue {
         self.filled.notify_one();
     }
 
+    fn takes_asides(&self) -> bool {
+        true
+    }
+
+    fn aside(&self, offset: u64, frames: &[u8]) {
+        let mut inner = self.inner.lock();
+        if self.timestamps.load(Relaxed) {
+            inner.annotate();
+        }
+        inner.current.bytes.extend_from_slice(frames);
+        inner.current.end = offset;
+        inner.expected = None;
+        self.filled.notify_one();
+    }
+
     fn restarted(&self, run: u64) {
         let mut inner = self.inner.lock();
         (inner.current.run, inner.current.end) = (run, 0);

@@ -63,7 +63,7 @@ impl Session {
         }
         let gate = self.shared.replication.gate();
         if gate != 0 {
-            self.admit_gated(command, gate)?;
+            self.admit_gated(ctx, command, gate)?;
             if gate & gate::HA != 0 && self.waits_for_handover(command)? {
                 return Ok(Admission::Wait);
             }
@@ -92,7 +92,7 @@ impl Session {
 
     /// What a replica, or a primary with too few of them, refuses.
     #[cold]
-    fn admit_gated(&self, command: &Command, gate: u32) -> Result<(), CommandError> {
+    fn admit_gated(&self, ctx: &mut Context<'_>, command: &Command, gate: u32) -> Result<(), CommandError> {
         let flags = command.spec.flags;
         let writes = flags.has(Flags::WRITE) || self.executes(command, |multi| multi.changes);
         if gate & gate::FEW_REPLICAS != 0 && writes {
@@ -100,6 +100,10 @@ impl Session {
         }
         if gate & gate::READ_ONLY != 0 && writes {
             return Err(READ_ONLY);
+        }
+        if gate & gate::OWN_WRITES != 0 {
+            // As in Redis: what a write finds expired goes, whoever wrote it.
+            ctx.txn.keep_expired = !writes || self.shared.pause.is_on();
         }
         if gate & gate::STALE != 0 && !flags.any(Flags::STALE.with(internal::ONLY_SENTINEL)) {
             return Err(CommandError::text(

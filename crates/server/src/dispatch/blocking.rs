@@ -6,6 +6,7 @@
 use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Scope, Session};
 use crate::net::output::Output;
+use crate::replication::gate;
 use crate::worker::Local;
 use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::table::Command;
@@ -14,6 +15,10 @@ use redoubt_store::{PartitionSet, Txn, ValueRef, Waiter};
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+
+/// The answer to a blocked client whose server has become a replica.
+pub(crate) const DEMOTED: &str =
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 const WAITING: u8 = 0;
 const SERVING: u8 = 1;
@@ -148,18 +153,23 @@ impl Session {
     /// Tries to answer one parked call.
     fn serve(&self, ctx: &mut Context<'_>, call: &ParkedCall) {
         self.hold_keys(&mut ctx.txn, call);
-        if !call.claim(SERVING) {
+        if self.is_refused(call) || !call.claim(SERVING) {
             return;
         }
         ctx.txn.set_db(call.db);
+        // Served by what its primary writes or by its own clients: a replica does this by itself.
+        let recorded = ctx.txn.effects.is_enabled();
+        ctx.txn.effects.enable(self.shared.log.is_active());
         let mut frames = Vec::new();
         let called = call.with_args(|args| self.call(ctx, call.command, args, call.resp3, &mut frames));
         if ctx.parked.take().is_some() {
             // Nothing for it after all: it keeps its place.
             call.state.store(WAITING, Release);
+            ctx.txn.effects.enable(recorded);
             return;
         }
         self.publish(ctx);
+        ctx.txn.effects.enable(recorded);
         call.state.store(ENDED, Release);
         call.unpark(&mut ctx.txn);
         if called.is_err() {
@@ -216,10 +226,21 @@ impl Session {
         self.give_up(local, error, output);
     }
 
+    /// The server has become a replica.
+    pub(crate) fn demoted(&mut self, local: &mut Local, output: &mut Output) {
+        self.give_up(local, Some(DEMOTED), output);
+    }
+
+    /// Whether the call waits for what a read-only replica does not do. Its client is told otherwise, soon.
+    fn is_refused(&self, call: &ParkedCall) -> bool {
+        call.command.spec.is_write() && self.shared.replication.gate() & gate::READ_ONLY != 0
+    }
+
     /// Ends the parked call without an element, unless it is being served right now.
     fn give_up(&mut self, local: &mut Local, error: Option<&str>, output: &mut Output) {
         let Some(call) = self.parked.clone() else {
-            return self.look_at_wait(output, true, error);
+            self.look_at_wait(output, true, error);
+            return;
         };
         if !call.claim(ENDED) {
             return;
@@ -259,7 +280,7 @@ impl Session {
         let Some(call) = self.parked.clone() else { return true };
         let mut goes_on = true;
         self.with_parked(local, &call, output, |session, ctx, scope| {
-            if !call.claim(SERVING) {
+            if session.is_refused(&call) || !call.claim(SERVING) {
                 return;
             }
             let position = scope.output.buffer.len();

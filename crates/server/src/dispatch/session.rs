@@ -101,8 +101,6 @@ pub(crate) struct Session {
     pub(crate) written: Cell<u64>,
     /// A command on data has run in this batch.
     pub(crate) touched: Cell<bool>,
-    /// What it changes goes to the log, if anybody reads that.
-    pub(crate) records: bool,
     /// Its calls come from a stream of commands, not from a client.
     pub(crate) applies: Option<Origin>,
     /// What went wrong first in that stream, since it was last asked.
@@ -151,7 +149,6 @@ impl Session {
             waiting: None,
             written: Cell::new(0),
             touched: Cell::new(false),
-            records: true,
             applies: None,
             fault: None,
             faults: 0,
@@ -167,14 +164,15 @@ impl Session {
         txn.clock.log_factor = values.lfu_log_factor;
         txn.clock.decay_minutes = values.lfu_decay_time;
         txn.clock.touch = !self.client.has(flag::NO_TOUCH);
-        let follows = self.shared.replication.follows();
-        self.records = self.applies.is_none() && !follows;
         self.record(txn);
         txn.lazy = values.lazy();
         // A replica's data expire when its primary says so.
+        let follows = self.shared.replication.follows();
         txn.keep_expired = follows || self.shared.pause.is_on();
         if self.applies.is_some() {
             txn.judge_nothing();
+        } else if follows {
+            txn.own_expiries = self.shared.replication.is_writable_replica().then(Vec::new);
         }
     }
 
@@ -182,7 +180,7 @@ impl Session {
     /// and then takes all locks, to see the data at that moment, misses nothing of what is done afterwards.
     #[inline]
     pub(crate) fn record(&self, txn: &mut Txn<'_>) {
-        txn.effects.enable(self.records && self.shared.log.is_active());
+        txn.effects.enable(self.applies.is_none() && self.shared.log.is_active());
     }
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
@@ -197,8 +195,12 @@ impl Session {
             self.shared.stats.add(worker, &counters);
         }
         if counters.emptied > 0 {
+            self.shared.replication.own_keys.clear();
             // The replies leave only when the file is empty too.
             crate::snapshot::emptied(&self.shared);
+        }
+        if let Some(expiries) = txn.own_expiries.take() {
+            self.shared.replication.own_keys.note(expiries);
         }
         txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
         // The replies leave only when this has returned.

@@ -73,7 +73,8 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("pubsubshard_channels", facts.hub().channel_count(Kind::Shard));
     // Nothing here forks.
     page.same(&["latest_fork_usec", "total_forks"], 0);
-    page.same(&["migrate_cached_sockets", "slave_expires_tracked_keys"], 0);
+    page.field("migrate_cached_sockets", 0);
+    page.field("slave_expires_tracked_keys", facts.shared.replication.own_keys.len());
     page.same(&["active_defrag_hits", "active_defrag_misses"], 0);
     page.same(&["active_defrag_key_hits", "active_defrag_key_misses"], 0);
     page.same(&["total_active_defrag_time", "current_active_defrag_time"], 0);

@@ -457,6 +457,11 @@ impl Connection {
                     let mut local = self.local.borrow_mut();
                     self.session.unblock(&mut local, with_error, &mut self.output);
                 }
+                Mail::Demoted if self.session.is_parked() || self.session.waiting.is_some() => {
+                    self.session.demoted(&mut self.local.borrow_mut(), &mut self.output);
+                    self.closing = true;
+                }
+                Mail::Demoted => {}
                 Mail::Shrink => self.shrink(),
                 Mail::Recheck => {
                     let mut local = self.local.borrow_mut();
@@ -466,7 +471,7 @@ impl Connection {
                 }
             }
         }
-        self.session.look_at_wait(&mut self.output, false, None);
+        self.closing |= self.session.look_at_wait(&mut self.output, false, None);
         self.session.away.look_again();
         self.move_parked();
         self.read_inbox()

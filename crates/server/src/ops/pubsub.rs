@@ -70,7 +70,8 @@ impl Session {
     }
 
     fn tell_replicas(&mut self, ctx: &mut Context<'_>, args: &Args<'_>) {
-        if self.shared.replication.is_active() {
+        let replication = &self.shared.replication;
+        if replication.is_active() && !replication.follows() {
             ctx.txn.effect(args.words());
             // Outside of a transaction nothing is held.
             if ctx.txn.held().is_empty() {

@@ -225,8 +225,8 @@ impl Session {
         let outcome = self.replicaof(args, scope);
         if !held.is_empty() {
             ctx.txn.acquire(held);
+            self.record(&mut ctx.txn);
         }
-        self.records = !self.shared.replication.follows();
         outcome
     }
 

@@ -79,7 +79,8 @@ impl Replication {
         }
         let mut frames = Vec::new();
         frame(&mut frames, words);
-        shared.log.append_frames(&frames, None);
+        // The role may have changed since it was looked at.
+        shared.log.append_word(&frames);
         self.wake();
     }
 

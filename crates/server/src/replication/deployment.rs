@@ -12,6 +12,7 @@ use crate::shared::{Shared, unix_ms};
 use parking_lot::{Mutex, MutexGuard};
 use redoubt_ha::{Epoch, Incarnation, NodeId, Position, Process, ShardId};
 use redoubt_replication::{Member, ReplId, Stranger};
+use redoubt_store::Txn;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -194,7 +195,7 @@ impl Replication {
         self.open_backlog(shared, &shared.values());
         self.begin_epoch(shared, membership.epoch.0);
         self.follows.store(false, Release);
-        for bit in [gate::READ_ONLY, gate::STALE, gate::LOADING] {
+        for bit in [gate::READ_ONLY, gate::OWN_WRITES, gate::STALE, gate::LOADING] {
             self.set_gate(bit, false);
         }
         self.count_replicas(&shared.values());
@@ -206,15 +207,14 @@ impl Replication {
     fn begin_epoch(&self, shared: &Shared, epoch: u64) {
         let mut record = Vec::new();
         frame(&mut record, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
-        let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
-        txn.acquire(shared.keyspace.all_partitions());
-        self.history.lock().branch(new_id(), shared.log.end());
-        self.name_stream(shared);
-        let end = shared.log.append_epoch(&record, None, epoch);
-        shared.log.reselect();
-        // What is here may not be confirmed yet, whoever wrote it: whoever reads it waits for the record.
-        txn.set_log_offset(end);
-        txn.release();
+        while_all_held(shared, |txn| {
+            self.history.lock().branch(new_id(), shared.log.end());
+            self.name_stream(shared);
+            let end = shared.log.append_epoch(&record, None, epoch);
+            shared.log.set_foreign(false);
+            // What is here may not be confirmed yet, whoever wrote it: whoever reads it waits for the record.
+            txn.set_log_offset(end);
+        });
     }
 
     /// Has the append-only file say whose stream it is part of.
@@ -349,9 +349,14 @@ impl Replication {
 pub(super) fn settle_writes(shared: &Shared) {
     shared.quiesce_blocking();
     // Expiry and eviction look at the role when they have a partition.
-    let mut txn = redoubt_store::Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
+    while_all_held(shared, |_| ());
+}
+
+/// Does something between two commands: all partitions are held.
+pub(super) fn while_all_held<T>(shared: &Shared, work: impl FnOnce(&mut Txn<'_>) -> T) -> T {
+    let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::new());
     txn.acquire(shared.keyspace.all_partitions());
-    txn.release();
+    work(&mut txn)
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ impl Replication {
                 }
             }
             Stage::Waits => self.await_replica(shared),
-            Stage::Hands => self.await_takeover(shared),
+            Stage::Hands => self.await_takeover(shared).await,
         }
     }
 
@@ -199,7 +199,7 @@ impl Replication {
         }
     }
 
-    fn await_takeover(&self, shared: &Arc<Shared>) {
+    async fn await_takeover(&self, shared: &Arc<Shared>) {
         let up = !self.is_cut_off();
         let refused = self.failover.refused.load(Acquire);
         if !up && !refused {
@@ -207,7 +207,11 @@ impl Replication {
         }
         if self.failover.running.lock().take().is_some() {
             tracing::info!("Failover {}", if up { "completed" } else { "was refused, aborting" });
-            self.end_failover(shared, !up);
+            let shared = Arc::clone(shared);
+            // It waits for partitions, which this thread never does.
+            let ended = tokio::task::spawn_blocking(move || shared.replication.end_failover(&shared, !up));
+            // A panic in it has been logged.
+            let _ = ended.await;
         }
     }
 }

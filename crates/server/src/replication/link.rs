@@ -5,8 +5,9 @@ mod session;
 
 pub(super) use load::restart_append_only;
 
-use super::deployment::settle_writes;
+use super::deployment::while_all_held;
 use super::{Replication, gate, new_id};
+use crate::client::{Mail, flag};
 use crate::config::Values;
 use crate::info::Page;
 use crate::shared::{Shared, unix_ms};
@@ -180,7 +181,7 @@ impl Link {
         std::thread::Builder::new().name("replica-link".into()).spawn(move || {
             let mut retry = RETRY_FIRST;
             if let Some(shared) = shared.upgrade() {
-                settle_writes(&shared);
+                shared.replication.take_foreign(&shared, &own);
             }
             while !own.is_stopped() {
                 let Some(shared) = shared.upgrade() else { return };
@@ -291,7 +292,7 @@ impl Replication {
 
     pub(super) fn begin_to_follow(&self, values: &Values) {
         self.follows.store(true, Release);
-        self.set_gate(gate::READ_ONLY, self.is_read_only(values));
+        self.set_replica_gates(values);
         self.set_gate(gate::FEW_REPLICAS, false);
     }
 
@@ -309,6 +310,31 @@ impl Replication {
         self.drop_feeds(shared);
         self.start_link(shared, host, port, db)?;
         Ok(Follow::Changed)
+    }
+
+    /// From here on the log is the stream of the link's primary, unless that is stopped meanwhile. Writes that were
+    /// admitted before stand in it, and clients that were blocked before are closed.
+    fn take_foreign(&self, shared: &Shared, state: &State) {
+        shared.quiesce_blocking();
+        let _busy = state.busy.lock();
+        if state.is_stopped() {
+            return;
+        }
+        // Expiry and eviction look at the role when they have a partition.
+        while_all_held(shared, |_| shared.log.set_foreign(true));
+        if shared.ha.is_none() {
+            let blocked = shared.clients.iter().filter(|client| client.has(flag::BLOCKED));
+            blocked.for_each(|client| client.mailbox.post(Mail::Demoted));
+        }
+    }
+
+    /// From here on the log is ours, between two commands: nothing is written by itself that is not recorded.
+    pub(super) fn own_log<T>(&self, shared: &Shared, begin: impl FnOnce() -> T) -> T {
+        while_all_held(shared, |_| {
+            let begun = begin();
+            shared.log.set_foreign(false);
+            begun
+        })
     }
 
     /// Whether clients may not write on this server while it is a replica. In a deployment they never may.
@@ -345,10 +371,9 @@ impl Replication {
             return false;
         }
         // Replicas of ours that know the primary's id may stay where they are, and so may its other replicas.
-        self.history.lock().branch(new_id(), shared.log.end());
-        shared.log.reselect();
+        self.own_log(shared, || self.history.lock().branch(new_id(), shared.log.end()));
         self.follows.store(false, Release);
-        for bit in [gate::READ_ONLY, gate::STALE, gate::LOADING] {
+        for bit in [gate::READ_ONLY, gate::OWN_WRITES, gate::STALE, gate::LOADING] {
             self.set_gate(bit, false);
         }
         // They learn the new id by coming again.

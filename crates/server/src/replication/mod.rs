@@ -10,6 +10,7 @@ mod failover;
 mod feed;
 mod full;
 mod link;
+mod own;
 mod restart;
 mod role;
 mod wait;
@@ -52,6 +53,8 @@ pub(crate) mod gate {
     pub(crate) const FEW_REPLICAS: u32 = 1 << 3;
     /// Failover is built in, and this server is not the primary, or takes no writes just now.
     pub(crate) const HA: u32 = 1 << 4;
+    /// This server is a replica that takes writes of its own.
+    pub(crate) const OWN_WRITES: u32 = 1 << 5;
 }
 
 /// See the module's text.
@@ -78,6 +81,8 @@ pub struct Replication {
     deployment: deployment::Deployment,
     /// Since when there is a backlog and no replica.
     lonely: Mutex<Option<Instant>>,
+    /// Keys that expire here although this server is a replica.
+    pub(crate) own_keys: own::OwnKeys,
     /// Database that the stream of a loaded snapshot was at.
     restored_db: AtomicUsize,
     /// Counts of syncs: full, partial, and partial ones refused.
@@ -107,6 +112,7 @@ impl Replication {
             failover: failover::Failover::default(),
             deployment: deployment::Deployment::default(),
             lonely: Mutex::default(),
+            own_keys: own::OwnKeys::default(),
             restored_db: AtomicUsize::new(0),
             full: AtomicU64::new(0),
             partial: AtomicU64::new(0),
@@ -134,10 +140,27 @@ impl Replication {
         self.set_gate(gate::HA, on);
     }
 
-    /// Whether this server is a replica: it expires, evicts and records nothing by itself.
+    /// Whether this server is a replica: its data expire when its primary says so.
     #[inline]
     pub(crate) fn follows(&self) -> bool {
         self.follows.load(Acquire)
+    }
+
+    /// Whether it is one whose clients may write.
+    pub(crate) fn is_writable_replica(&self) -> bool {
+        self.gate() & gate::OWN_WRITES != 0
+    }
+
+    /// Whether the primary's snapshot is being taken over.
+    pub(crate) fn is_taking_over(&self) -> bool {
+        self.gate() & gate::LOADING != 0
+    }
+
+    /// What clients of a replica may do, by the settings.
+    fn set_replica_gates(&self, values: &Values) {
+        let (follows, read_only) = (self.follows(), self.is_read_only(values));
+        self.set_gate(gate::READ_ONLY, follows && read_only);
+        self.set_gate(gate::OWN_WRITES, follows && !read_only);
     }
 
     /// Whether replicas are, or may soon be, fed with what is no data.
@@ -326,7 +349,7 @@ impl Replication {
     /// Takes over settings.
     pub(crate) fn configure(&self, values: &Values) {
         self.backlog.resize(values.replication.repl_backlog_size);
-        self.set_gate(gate::READ_ONLY, self.follows() && self.is_read_only(values));
+        self.set_replica_gates(values);
         self.count_replicas(values);
         self.refresh_stale(values);
     }

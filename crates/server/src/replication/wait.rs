@@ -3,6 +3,7 @@
 use super::Replication;
 use crate::client::{Client, flag};
 use crate::dispatch::Session;
+use crate::dispatch::blocking::DEMOTED;
 use crate::forward::NOT_PRIMARY;
 use crate::net::output::Output;
 use crate::shared::{Shared, unix_ms};
@@ -87,15 +88,16 @@ impl Session {
         self.waiting.is_some()
     }
 
-    /// Answers a waiting client whose wish is fulfilled, or whose time is over.
-    pub(crate) fn look_at_wait(&mut self, output: &mut Output, give_up: bool, error: Option<&str>) {
-        let Some(waiting) = &self.waiting else { return };
+    /// Answers a waiting client whose wish is fulfilled, or whose time is over. Whether its connection is to end: its server
+    /// was told to follow another.
+    pub(crate) fn look_at_wait(&mut self, output: &mut Output, give_up: bool, error: Option<&str>) -> bool {
+        let Some(waiting) = &self.waiting else { return false };
         let reached = self.shared.replication.reached(&self.shared, waiting.wanted, waiting.offset);
         let late = give_up || waiting.deadline_ms.is_some_and(|at| at <= unix_ms());
         // A server that became a replica meanwhile can count nobody.
         let follows = self.shared.replication.follows();
         if !waiting.wanted.is_met(reached) && !late && !follows {
-            return;
+            return false;
         }
         let mut reply = Reply::new(&mut output.buffer, self.resp3);
         match error {
@@ -103,11 +105,12 @@ impl Session {
                 self.away.refused = true;
                 reply.error(NOT_PRIMARY);
             }
-            _ if follows => reply.error("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"),
+            _ if follows => reply.error(DEMOTED),
             Some(text) => reply.error(text),
             None => waiting.wanted.answer(reached, &mut reply),
         }
         self.end_wait();
+        follows && self.shared.ha.is_none()
     }
 
     /// Forgets the waiting call.

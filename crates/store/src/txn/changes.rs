@@ -1,7 +1,7 @@
 //! Changing, making and removing keys.
 #![allow(unsafe_code)]
 
-use super::{Expiry, Txn};
+use super::{Expiry, GivenExpiry, Txn};
 use crate::entry::{Collection, EMBED_BYTES_MAX, Entry, Payload};
 use crate::events::Class;
 use crate::garbage::Garbage;
@@ -97,7 +97,7 @@ impl Txn<'_> {
         self.discard(old);
     }
 
-    fn count_expire(&self, key: &Key<'_>, before: Option<i64>, after: Option<i64>) {
+    fn count_expire(&mut self, key: &Key<'_>, before: Option<i64>, after: Option<i64>) {
         let delta = i32::from(after.is_some()) - i32::from(before.is_some());
         match after {
             Some(at) => self.note_expire(key, at, delta),
@@ -248,7 +248,10 @@ impl Txn<'_> {
     }
 
     /// Keeps the count of expiring keys and the slot's earliest expiry.
-    fn note_expire(&self, key: &Key<'_>, at: i64, delta: i32) {
+    fn note_expire(&mut self, key: &Key<'_>, at: i64, delta: i32) {
+        if let Some(own) = self.own_expiries.as_mut().filter(|_| at != i64::MAX) {
+            own.push(GivenExpiry { db: self.db, key: key.bytes.into(), at_ms: at });
+        }
         let database = self.database(key.slot).expect("the entry is in it");
         let slot = usize::from(key.slot);
         database.tables[slot].add_expires(delta);

@@ -55,6 +55,17 @@ pub struct Access {
     pub frequency: u32,
 }
 
+/// A key that was given an expiry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenExpiry {
+    /// Its database.
+    pub db: usize,
+    /// Its name.
+    pub key: Box<[u8]>,
+    /// Unix ms.
+    pub at_ms: i64,
+}
+
 const NOT_SINGLE: usize = usize::MAX;
 /// Before every expiry, Unix ms.
 const NEVER_MS: i64 = i64::MIN;
@@ -95,6 +106,8 @@ pub struct Txn<'k> {
     pub(crate) walked_offset: u64,
     /// What has expired is hidden but stays (while clients are paused, on a replica).
     pub keep_expired: bool,
+    /// Where it is noted which keys were given an expiry, if anybody wants to know.
+    pub own_expiries: Option<Vec<GivenExpiry>>,
     /// Whether a value may have been changed since `acquire`: a panic now may have left it half-done.
     pub touched: bool,
     /// Which keys are touched, for tests.
@@ -126,6 +139,7 @@ impl<'k> Txn<'k> {
             lazy: Lazy::default(),
             walked_offset: 0,
             keep_expired: false,
+            own_expiries: None,
             touched: false,
             recorder: Recorder::default(),
         }

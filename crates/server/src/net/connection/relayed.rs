@@ -6,6 +6,7 @@
 use super::{Connection, Request};
 use crate::config::Routing;
 use crate::dispatch::Flow;
+use crate::dispatch::blocking::DEMOTED;
 use crate::forward::{Course, Happened, NOT_PRIMARY, Nature, Need, Received, Relay, exec_request, need};
 use crate::ha::Route;
 use crate::shared::unix_ms;
@@ -23,9 +24,6 @@ const UNDER_WAY_BYTES_MAX: usize = 1024 * 1024;
 
 /// The answer to EXEC where the queue holds what only the client's own node can run.
 const BOUND: &str = "EXECABORT Transaction discarded because of: cannot be carried to the primary: ";
-/// The answer to a blocked client whose node leads no more and does not forward.
-const DEMOTED: &str =
-    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)";
 
 impl Connection {
     /// From now on the client is relayed. False if that is not possible.

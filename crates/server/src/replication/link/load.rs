@@ -97,6 +97,7 @@ fn empty(shared: &Shared, offset: u64, epoch: u64) {
     for db in 0..shared.keyspace.databases() {
         txn.flush(db);
     }
+    shared.replication.own_keys.clear();
     // Whoever reads what comes has seen all of the stream up to there.
     txn.set_log_offset(offset);
     shared.log.restart(offset, epoch);

@@ -94,7 +94,10 @@ pub(super) fn run(shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), Sessio
         outcome => outcome?,
     };
     match outcome {
-        Outcome::Partial { id } => replication.go_on(shared, &values, id),
+        Outcome::Partial { id } => {
+            shared.log.set_db(state.db.load(Relaxed));
+            replication.go_on(shared, &values, id);
+        }
         _ if member.is_some() && !replication.deployment.is_void() => {
             return Err(unasked("the primary wants to send everything"));
         }
