@@ -2,6 +2,7 @@
 
 use redoubt_e2e::deployment::PATIENCE;
 use redoubt_e2e::link::Link;
+use redoubt_e2e::network::Place;
 use redoubt_e2e::scenario::under_load;
 use redoubt_e2e::{Deployment, Load, LoadOptions, Options};
 use std::time::Duration;
@@ -91,16 +92,39 @@ fn voters_are_replaced() {
     });
 }
 
-/// Nobody says anything: the dead one is forgotten by itself, and a new one takes its place.
+/// Nobody says anything: the dead one is forgotten by itself, and a new one takes its place. When the dead one turns out to
+/// have been away for long, it joins as somebody new, on the disk it has.
 #[test]
 fn the_dead_are_forgotten_in_time() {
     let options = Options::default().with_later_ones(1).with("ha-forget-timeout", "3000");
     under_load(&options, &LoadOptions::default(), |deployment, load| {
         let primary = deployment.primary().expect("a primary");
+        let gone = id(deployment, primary);
         deployment.retire(primary).expect("killed for good");
         deployment.wait_other_primary(primary).expect("another leads");
         comes_to(deployment, load, 2, 1, 2);
         deployment.start_node(3).expect("another starts");
         comes_to(deployment, load, 3, 3, 3);
+        deployment.start_node(primary).expect("it starts");
+        comes_to(deployment, load, 4, 3, 4);
+        assert_ne!(id(deployment, primary), gone, "{}", deployment.state());
+    });
+}
+
+/// The process has not ended, and has to find out that nobody listens to it any more: it joins as another, without a restart.
+#[test]
+fn who_was_cut_off_for_too_long_joins_again() {
+    let options = Options::default().cuttable().with("ha-forget-timeout", "3000");
+    under_load(&options, &LoadOptions::default(), |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        let gone = id(deployment, primary);
+        deployment.network.isolate(&[Place::Node(primary)]).expect("cut");
+        let other = (primary + 1) % 3;
+        let is_forgotten =
+            |all: &Deployment| all.facts(other).filter(|facts| facts.members().len() == 2).map(drop);
+        deployment.until("it is forgotten", PATIENCE, is_forgotten).expect("forgotten");
+        deployment.network.heal().expect("healed");
+        comes_to(deployment, load, 3, 3, 3);
+        assert_ne!(id(deployment, primary), gone, "{}", deployment.state());
     });
 }

@@ -73,6 +73,10 @@ impl Node {
         if process.node == self.me().node || self.meeting.is_alone() {
             return;
         }
+        if self.topology.forgotten.contains(&process.node) {
+            let message = self.driver.cluster().map(|cluster| Message::Forgotten(process.node, cluster));
+            return message.into_iter().for_each(|message| self.send_to_address(&address, &message));
+        }
         if self.standing.leads {
             self.driver.learn(process, &address);
             self.changes.joining.insert(process.node, address);

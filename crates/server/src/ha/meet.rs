@@ -241,7 +241,7 @@ impl Node {
         }
     }
 
-    fn send_to_address(&self, address: &str, message: &Message) {
+    pub(super) fn send_to_address(&self, address: &str, message: &Message) {
         match message.encode() {
             Ok(bytes) => self.driver.control_to(address, bytes),
             Err(error) => tracing::error!("a message could not be written: {error}"),

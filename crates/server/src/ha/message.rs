@@ -20,6 +20,9 @@ pub(super) enum Message {
     Join(Process, String),
     /// To members: this node is gone for good. The controller does it.
     Forget(NodeId),
+    /// To a node that was forgotten, and is not gone: it may come back as another. Says by which deployment, as the
+    /// connection may be older than that.
+    Forgotten(NodeId, u128),
 }
 
 impl Message {
@@ -31,9 +34,9 @@ impl Message {
         codec::decode(Kind::Control, bytes)
     }
 
-    /// Whether it may come from a node that belongs to no deployment yet.
+    /// Whether it may come from a node that belonged to no deployment when it connected.
     pub(super) fn is_for_strangers(&self) -> bool {
-        matches!(self, Message::Hello(_) | Message::Join(..))
+        matches!(self, Message::Hello(_) | Message::Join(..) | Message::Forgotten(..))
     }
 }
 
@@ -44,7 +47,11 @@ mod tests {
     #[test]
     fn messages_travel() {
         let process = Process { node: NodeId(1), incarnation: redoubt_ha::Incarnation(2) };
-        for message in [Message::Join(process, "a:1".into()), Message::Forget(NodeId(7))] {
+        for message in [
+            Message::Join(process, "a:1".into()),
+            Message::Forget(NodeId(7)),
+            Message::Forgotten(NodeId(7), 8),
+        ] {
             assert_eq!(Message::decode(&message.encode().unwrap()).unwrap(), message);
         }
         assert!(Message::decode(b"\xa7 nonsense").is_err());

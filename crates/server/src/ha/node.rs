@@ -1,7 +1,7 @@
 //! The driver: connects agent, controller, Raft, data plane and the outside. One task on the control thread; nothing in
 //! it waits for data threads.
 
-use super::data::{News, Orders};
+use super::data::{News, Order, Orders};
 use super::drain::Drain;
 use super::group::Changes;
 use super::meet::{self, Meeting};
@@ -66,6 +66,8 @@ pub(crate) struct Node {
     pub(super) shows_more: bool,
     /// When this node last had another lead the group, since it cannot write itself.
     stepped_aside: Option<Time>,
+    /// The deployment has removed this node: nobody will ever listen to it again.
+    is_forgotten: bool,
 }
 
 /// What a node is started with, beside what it finds on its disk.
@@ -75,23 +77,33 @@ pub(crate) struct Beginning {
     pub(crate) announcement: Announcement,
 }
 
+/// What outlives a node that was forgotten and begins anew in the same process: the way to its data.
+pub(crate) struct Former {
+    orders: Orders,
+    news: Arc<News>,
+    drains: u64,
+}
+
 impl Node {
-    /// A node that has just started.
-    pub(crate) async fn new(beginning: Beginning) -> Node {
+    /// A node that has just started, or was another before.
+    pub(crate) async fn new(beginning: Beginning, former: Option<Former>) -> Node {
         let Beginning { shared, driver, announcement } = beginning;
         let values = shared.values();
         let (me, timing, expect) = (driver.me(), values.ha.timing.clone(), values.ha.bootstrap_expect);
         let initialised = driver.is_initialised().await.unwrap_or(false);
         let kept = meet::kept(&driver).await;
-        let news = Arc::new(News::default());
-        shared.replication.watch(Arc::clone(&news) as _);
+        let Former { orders, news, drains } = former.unwrap_or_else(|| {
+            let news = Arc::new(News::default());
+            shared.replication.watch(Arc::clone(&news) as _);
+            Former { orders: Orders::new(Arc::clone(&news)), news, drains: 0 }
+        });
         Node {
             agent: Agent::new(me, announcement.clone(), timing.clone(), Rules::default()),
             controller: Controller::new(me, expect, timing.clone(), Rules::default(), raft::now()),
             work: VecDeque::new(),
             meeting: Meeting::new(me.node, &values.ha, kept, initialised),
             changes: Changes::default(),
-            orders: Orders::new(Arc::clone(&news)),
+            orders,
             watchdog: Watchdog::default(),
             announcement,
             expect,
@@ -104,12 +116,13 @@ impl Node {
             leading: None,
             planned: None,
             drain: None,
-            drains: 0,
+            drains,
             failover: None,
             failovers: 0,
             shown: Role::Nobody,
             shows_more: true,
             stepped_aside: None,
+            is_forgotten: false,
             news,
             driver,
             shared,
@@ -130,12 +143,13 @@ impl Node {
         self.shared.ha.as_ref().expect("a node runs where failover is switched on")
     }
 
-    /// Runs until the server stops.
+    /// Runs until the server stops, or the deployment is known to have forgotten this node: then something is left for who
+    /// begins anew.
     pub(crate) async fn run(
         mut self,
         mut inbox: Inbox<Topology>,
-        mut requests: mpsc::UnboundedReceiver<Request>,
-    ) {
+        requests: &mut mpsc::UnboundedReceiver<Request>,
+    ) -> Option<Former> {
         let quarter = std::time::Duration::from_micros(self.timing.heartbeat.0 / 4);
         let mut ticks = tokio::time::interval(quarter);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -168,10 +182,17 @@ impl Node {
                 }
             }
             self.settle().await;
+            if self.is_forgotten {
+                break;
+            }
         }
         self.fence();
         self.give_up_leadership(&mut inbox).await;
         self.driver.stop().await;
+        self.is_forgotten.then(|| {
+            self.orders.give(Order::Rest);
+            Former { orders: self.orders, news: self.news, drains: self.drains }
+        })
     }
 
     /// A leader of the group that stops hands over, so that nobody has to wait for its lease to end.
@@ -317,6 +338,10 @@ impl Node {
             Message::Hello(hello) => self.on_hello(from, hello).await,
             Message::Join(process, address) => self.on_join(process, address),
             Message::Forget(node) => self.forget(node),
+            Message::Forgotten(node, cluster) => {
+                let is_us = node == self.me().node && Some(cluster) == self.driver.cluster();
+                self.is_forgotten |= is_us && self.is_lonely();
+            }
         }
     }
 

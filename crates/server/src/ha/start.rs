@@ -1,8 +1,8 @@
 //! Starting a node: its file, its sockets, where it says it is.
 
+use super::Request;
 use super::meet::RAFT_PORT_OFFSET;
-use super::node::{Beginning, Node};
-use super::{Ha, Request};
+use super::node::{Beginning, Former, Node};
 use crate::config::{Values, join_host_port};
 use crate::net::listener;
 use crate::raft::{Driver, Inbox, Secret, Settings};
@@ -13,18 +13,49 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc;
 
+/// Attempts to listen again, and the time between them: sockets take a moment to close.
+const ATTEMPTS: usize = 100;
+const ATTEMPT: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// A node that is ready to run.
 pub(crate) struct Started {
+    shared: Arc<Shared>,
     node: Node,
     inbox: Inbox<Topology>,
     requests: mpsc::UnboundedReceiver<Request>,
 }
 
 impl Started {
-    /// Runs until the server stops.
+    /// Runs until the server stops. A node that was forgotten begins anew, as another that has its data.
     pub(crate) async fn run(self) {
-        self.node.run(self.inbox, self.requests).await;
+        let Started { shared, mut node, mut inbox, mut requests } = self;
+        while let Some(former) = node.run(inbox, &mut requests).await {
+            tracing::warn!(
+                "The deployment has forgotten this node while it was away: it joins again, as another"
+            );
+            match begin_anew(&shared, former).await {
+                Ok(begun) => (node, inbox) = begun,
+                Err(error) => {
+                    tracing::error!("It cannot begin anew, and ends: {error}");
+                    return shared.request_stop();
+                }
+            }
+        }
     }
+}
+
+async fn begin_anew(shared: &Arc<Shared>, former: Former) -> Result<(Node, Inbox<Topology>), String> {
+    crate::raft::discard(&shared.values().dir).map_err(|error| error.to_string())?;
+    let mut attempts = 0;
+    let (beginning, inbox) = loop {
+        match open(shared).await {
+            Ok(open) => break open,
+            Err(error) if attempts == ATTEMPTS => return Err(error),
+            Err(_) => attempts += 1,
+        }
+        tokio::time::sleep(ATTEMPT).await;
+    };
+    Ok((Node::new(beginning, Some(former)).await, inbox))
 }
 
 /// Opens what a node needs. Its tasks run on the current runtime.
@@ -33,8 +64,17 @@ impl Started {
 /// A text for the operator.
 pub(crate) async fn start(shared: &Arc<Shared>) -> Result<Option<Started>, String> {
     let Some(ha) = &shared.ha else { return Ok(None) };
+    check(&shared.values())?;
+    let (beginning, inbox) = open(shared).await?;
+    let node = Node::new(beginning, None).await;
+    let _ = ha.news.set(node.news());
+    let requests = ha.pending.lock().take().expect("a server starts once");
+    Ok(Some(Started { shared: Arc::clone(shared), node, inbox, requests }))
+}
+
+/// The node's file and sockets.
+async fn open(shared: &Arc<Shared>) -> Result<(Beginning, Inbox<Topology>), String> {
     let values = shared.values();
-    check(&values)?;
     let client_port = shared.port.load(Relaxed) as u16;
     let port = match values.ha.port {
         0 => client_port
@@ -69,14 +109,7 @@ pub(crate) async fn start(shared: &Arc<Shared>) -> Result<Option<Started>, Strin
         announcement.clients,
         announcement.peers
     );
-    let node = Node::new(Beginning { shared: Arc::clone(shared), driver, announcement }).await;
-    Ok(Some(begin(ha, node, inbox)))
-}
-
-fn begin(ha: &Ha, node: Node, inbox: Inbox<Topology>) -> Started {
-    let _ = ha.news.set(node.news());
-    let requests = ha.pending.lock().take().expect("a server starts once");
-    Started { node, inbox, requests }
+    Ok((Beginning { shared: Arc::clone(shared), driver, announcement }, inbox))
 }
 
 fn check(values: &Values) -> Result<(), String> {

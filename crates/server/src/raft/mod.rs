@@ -32,6 +32,7 @@ pub use network::{Peer, Secret};
 pub use propose::ProposeError;
 pub use standing::Standing;
 pub use storage::Applied;
+pub(crate) use storage::discard;
 pub use types::Facts;
 
 use propose::propose;

@@ -14,4 +14,5 @@ pub(super) mod tests;
 pub(super) use disk::DiskEnd;
 pub use machine::Applied;
 pub(super) use machine::Machine;
+pub(crate) use open::discard;
 pub(super) use open::{Identity, IdentityStore, Store};

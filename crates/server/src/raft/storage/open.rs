@@ -94,6 +94,16 @@ impl<F: Facts> Store<F> {
     }
 }
 
+/// Sets aside what a node knows that was removed from its group for good. It is not to be used again: whoever opens the
+/// directory next is another node.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub(crate) fn discard(directory: &Path) -> io::Result<()> {
+    std::fs::rename(directory.join(FILE), directory.join("raft.redb.forgotten"))?;
+    std::fs::File::open(directory)?.sync_all()
+}
+
 /// A file is there whole or not at all: it is made under another name first.
 fn create(directory: &Path, node: u64) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
