@@ -261,6 +261,12 @@ fn the_primary_learns_who_the_client_is() {
         nodes.push(client);
     }
     let named = |client: &mut Client| client.line("CLIENT LIST").text().matches("name=somebody").count();
+    // What they sent so far went on connections that others may share.
+    let counts: Vec<usize> = nodes.iter_mut().map(named).collect();
+    assert_eq!(counts, [1, 1, 1]);
+    for client in &mut nodes {
+        assert_eq!(client.line("WATCH k").text(), "OK");
+    }
     let counts: Vec<usize> = nodes.iter_mut().map(named).collect();
     assert_eq!(counts.iter().max(), Some(&3), "{counts:?}");
 }

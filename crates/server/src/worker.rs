@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::config::Values;
+use crate::forward::Trunks;
 use crate::net::connection::Connection;
 use crate::net::socket::Accepted;
 use crate::shared::Shared;
@@ -87,11 +88,12 @@ async fn serve(
         words: Vec::new(),
         clock: quanta::Clock::new(),
     }));
+    let trunks = Rc::default();
     let mut stop = shared.stop.subscribe();
     loop {
         tokio::select! {
             arrival = incoming.recv() => match arrival {
-                Some(arrival) => adopt(arrival, &shared, &local, &load),
+                Some(arrival) => adopt(arrival, &shared, &local, &trunks, &load),
                 None => return,
             },
             Some(done) = barriers.recv() => {
@@ -103,14 +105,21 @@ async fn serve(
     }
 }
 
-fn adopt(arrival: Arrival, shared: &Arc<Shared>, local: &Rc<RefCell<Local>>, load: &Arc<AtomicUsize>) {
+fn adopt(
+    arrival: Arrival,
+    shared: &Arc<Shared>,
+    local: &Rc<RefCell<Local>>,
+    trunks: &Rc<RefCell<Trunks>>,
+    load: &Arc<AtomicUsize>,
+) {
     let Arrival { socket, client } = arrival;
     let id = client.id;
-    let (shared, local, load) = (Arc::clone(shared), Rc::clone(local), Arc::clone(load));
+    let (shared, load) = (Arc::clone(shared), Arc::clone(load));
+    let (local, trunks) = (Rc::clone(local), Rc::clone(trunks));
     match socket.register() {
         Ok(socket) => {
             tokio::task::spawn_local(async move {
-                Connection::new(socket, Arc::clone(&shared), client, local).run().await;
+                Connection::new(socket, Arc::clone(&shared), client, local, trunks).run().await;
                 gone(&shared, id, &load);
             });
         }

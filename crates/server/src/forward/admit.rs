@@ -45,6 +45,12 @@ pub(crate) fn need(command: &Command) -> Need {
     }
 }
 
+/// Whether a command may go on a connection that others share: it waits for nothing, is about this connection in no way,
+/// and belongs to the data of everyday.
+pub(crate) fn may_share(command: &Command) -> bool {
+    !command.spec.flags.has(Flags::BLOCKING) && !command.categories.has(Categories::DANGEROUS)
+}
+
 /// What a session knows of other nodes.
 #[derive(Default)]
 pub(crate) struct Away {

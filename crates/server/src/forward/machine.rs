@@ -239,6 +239,21 @@ impl Machine {
         }
     }
 
+    /// How many replies will answer what is unsent; that is whole requests.
+    pub(crate) fn unsent_replies(&self) -> usize {
+        let mut left = self.queue.len() - self.sent;
+        let unsent = self.entries.iter().rev().filter(|entry| entry.fate.is_none()).map_while(|entry| {
+            left = left.checked_sub(entry.len)?;
+            Some(1 + entry.nature.skips)
+        });
+        unsent.sum()
+    }
+
+    /// The last `n` bytes that were given to the connection never left, and will not.
+    pub(crate) fn unwrote(&mut self, n: usize) {
+        self.sent = self.sent.saturating_sub(n).max(self.front);
+    }
+
     /// Takes what the primary has sent: replies go to `out`, the rest of `buf` stays for next time.
     pub(crate) fn received(&mut self, buf: &mut Vec<u8>, out: &mut Output) -> Received {
         // What stands before has been dealt with.

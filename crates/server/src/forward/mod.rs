@@ -4,19 +4,22 @@
 //! - [`admit`]: which commands this node must not answer itself, and what becomes of them (`ha-route`).
 //! - [`Machine`]: requests and replies on their way, and what a lost primary means for them; pure.
 //! - `course`: where requests go now; pure.
-//! - [`Relay`]: the connection to the primary. Its client's task (`net/connection/relayed.rs`) drives it.
+//! - [`Relay`]: the connection to the primary, the client's own or one that many share (`trunk`, `sharing`). Its client's task (`net/connection/relayed.rs`) drives it.
 
 mod admit;
 mod course;
 mod machine;
 mod relay;
 mod scan;
+mod sharing;
 mod state;
+mod trunk;
 
-pub(crate) use admit::{Away, Need, need};
+pub(crate) use admit::{Away, Need, may_share, need};
 pub(crate) use course::Course;
 pub(crate) use machine::{NOT_PRIMARY, Nature, Received};
 pub(crate) use relay::{Happened, Relay, exec_request};
+pub(crate) use trunk::Trunks;
 
 use crate::ha::Route;
 use crate::shared::Shared;

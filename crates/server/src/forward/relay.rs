@@ -4,6 +4,7 @@ use super::Figures;
 use super::course::{Course, Facts, Limits, course};
 use super::machine::{Machine, Nature};
 use super::state::{Commands, State, encode};
+use super::trunk::{Berth, Trunks};
 use crate::dispatch::{Multi, Session};
 use crate::ha::{Endpoint, Route, View};
 use crate::net::connection;
@@ -26,6 +27,8 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 /// Between two attempts at a connection, at first and at most.
 const REST: Duration = Duration::from_millis(5);
 const REST_MAX: Duration = Duration::from_millis(100);
+/// Who has more than this under way, or in one reply, gets a connection of its own, bytes: nobody else is to wait for it.
+const SHARED_BYTES_MAX: usize = 64 * 1024;
 /// How often it is looked whether a primary is there, where no change of the view tells.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -34,6 +37,8 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 enum Link {
     Connecting(Connecting),
     Up(TcpStream),
+    /// One that others use, too.
+    Shared(Berth),
 }
 
 struct Upstream {
@@ -72,6 +77,10 @@ pub(crate) struct Relay {
     upstream: Option<Upstream>,
     pub(crate) replies: Vec<u8>,
     read_bytes: usize,
+    /// Whether a shared connection will do: nothing was sent that needs one of its own.
+    shares: bool,
+    /// The connection is not the right one: it is exchanged once nothing is under way.
+    moves: bool,
     views: watch::Receiver<Arc<View>>,
     route: Route,
     limits: Limits,
@@ -100,6 +109,8 @@ impl Relay {
             upstream: None,
             replies: Vec::new(),
             read_bytes: READ_BYTES,
+            shares: true,
+            moves: false,
             views,
             route: Route::Wait,
             limits,
@@ -128,6 +139,7 @@ impl Relay {
     pub(crate) fn is_settled(&self, serving: bool) -> bool {
         !serving
             && !self.changed
+            && !self.moves
             && self.waits_since.is_none()
             && self.strays_since.is_none()
             && self.machine.is_ready()
@@ -138,6 +150,10 @@ impl Relay {
     pub(crate) fn course(&mut self, serving: bool, now: Instant) -> Course {
         if self.views.has_changed().unwrap_or(false) {
             self.rests_until = None;
+        }
+        if self.moves && !self.machine.is_in_flight() {
+            self.machine.refused();
+            self.hang_up();
         }
         let view = Arc::clone(&self.views.borrow_and_update());
         self.limits = limits(&view);
@@ -185,28 +201,34 @@ impl Relay {
         matches!((&self.route, &self.upstream), (Route::To(primary), Some(upstream)) if *primary == upstream.endpoint)
     }
 
-    /// Begins to make a connection.
-    pub(crate) fn connect(&mut self, endpoint: Endpoint, now: Instant) {
-        let (host, port) = (endpoint.host.clone(), endpoint.port);
-        let connecting = Box::pin(async move {
-            let stream = TcpStream::connect((host.as_str(), port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        });
-        let link = Link::Connecting(connecting);
-        self.upstream = Some(Upstream { endpoint, link, since: now, state: State::default() });
+    /// Begins to make a connection, or takes part in one.
+    pub(crate) fn connect(
+        &mut self,
+        endpoint: Endpoint,
+        now: Instant,
+        session: &Session,
+        trunks: &mut Trunks,
+    ) {
         self.replies.clear();
+        let common = if self.shares { State::of(session).common() } else { None };
+        let link = match common {
+            Some(state) => Link::Shared(trunks.board(&self.shared, &endpoint, state)),
+            None => Link::Connecting(open(&endpoint)),
+        };
+        self.upstream = Some(Upstream { endpoint, link, since: now, state: State::default() });
     }
 
     /// The connection is made: says who is speaking.
     pub(crate) fn greet(&mut self, session: &Session) {
         let Some(upstream) = &mut self.upstream else { return };
-        let wanted = State::of(session);
-        let mut commands = upstream.state.changes(&wanted);
-        let cluster = self.views.borrow().cluster.map(|id| format!("{id:032x}")).unwrap_or_default();
-        commands.add(&[b"REPLCONF", b"redoubt-relay", cluster.as_bytes()]);
-        upstream.state = wanted;
-        let Commands { bytes, count } = commands;
+        if matches!(upstream.link, Link::Shared(_)) {
+            self.machine.attach(Vec::new(), 0);
+            // The client's state may be another by now.
+            self.changed = true;
+            return;
+        }
+        upstream.state = State::of(session);
+        let Commands { bytes, count } = upstream.state.greeting(&self.shared);
         self.machine.attach(bytes, count);
         self.changed = false;
     }
@@ -220,14 +242,29 @@ impl Relay {
         if self.machine.is_in_flight() {
             return;
         }
+        self.changed = false;
         let wanted = State::of(session);
+        if let Link::Shared(berth) = &upstream.link {
+            self.moves |= wanted.common().as_ref() != Some(berth.state());
+            return;
+        }
         let Commands { bytes, count } = upstream.state.changes(&wanted);
         upstream.state = wanted;
-        self.changed = false;
         if count > 0 {
             upstream.since = Instant::now();
             self.machine.begin(bytes, count);
         }
+    }
+
+    /// Something is sent that needs a connection of its own.
+    pub(crate) fn keep_apart(&mut self) {
+        self.shares = false;
+        self.moves |= matches!(&self.upstream, Some(Upstream { link: Link::Shared(_), .. }));
+    }
+
+    /// Whether the connection is to be exchanged.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.moves && !self.machine.is_in_flight()
     }
 
     /// A transaction was executed: what it has changed of the connection's state.
@@ -244,6 +281,7 @@ impl Relay {
         self.strays_since = None;
         self.replies.clear();
         self.changed = true;
+        self.moves = false;
     }
 
     /// The node could not be reached, or refused: it is left alone for a moment.
@@ -254,6 +292,9 @@ impl Relay {
 
     /// A node said that it is not the primary.
     pub(crate) fn note_refusal(&mut self, now: Instant) {
+        if let Some(Upstream { link: Link::Shared(berth), .. }) = &self.upstream {
+            berth.retire();
+        }
         self.refused_since.get_or_insert(now);
         self.figures().rerouted.fetch_add(1, Relaxed);
     }
@@ -292,27 +333,42 @@ impl Relay {
     /// Waits for the connection. Reads only if there is `room` for replies.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, room: bool) -> Poll<Happened> {
         let Some(upstream) = &mut self.upstream else { return Poll::Pending };
-        if let Link::Connecting(connecting) = &mut upstream.link {
-            return match connecting.as_mut().poll(cx) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(stream)) => {
-                    upstream.link = Link::Up(stream);
-                    Poll::Ready(Happened::Connected)
-                }
-                Poll::Ready(Err(error)) => {
-                    tracing::debug!(
-                        "no connection to {}:{}: {error}",
-                        upstream.endpoint.host,
-                        upstream.endpoint.port
-                    );
-                    Poll::Ready(Happened::Lost)
-                }
-            };
+        match &mut upstream.link {
+            Link::Connecting(connecting) => {
+                return match connecting.as_mut().poll(cx) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Ok(stream)) => {
+                        upstream.link = Link::Up(stream);
+                        Poll::Ready(Happened::Connected)
+                    }
+                    Poll::Ready(Err(error)) => {
+                        let Endpoint { host, port, .. } = &upstream.endpoint;
+                        tracing::debug!("no connection to {host}:{port}: {error}");
+                        Poll::Ready(Happened::Lost)
+                    }
+                };
+            }
+            Link::Shared(berth) => match berth.poll(cx, room, &mut self.replies) {
+                Poll::Ready(happened) => return Poll::Ready(self.note_shared(happened)),
+                Poll::Pending => return self.poll_write(cx),
+            },
+            Link::Up(_) => {}
         }
         if room && let Poll::Ready(happened) = self.poll_read(cx) {
             return Poll::Ready(happened);
         }
         self.poll_write(cx)
+    }
+
+    /// Something happened to the shared connection.
+    fn note_shared(&mut self, happened: Happened) -> Happened {
+        let Some(Upstream { link: Link::Shared(berth), .. }) = &self.upstream else { return happened };
+        match happened {
+            Happened::Lost => self.machine.unwrote(berth.unwritten()),
+            Happened::Read if self.replies.len() >= SHARED_BYTES_MAX => self.keep_apart(),
+            _ => {}
+        }
+        happened
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
@@ -334,8 +390,12 @@ impl Relay {
 
     /// Writes what there is, as far as the socket takes it.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
-        let may_send = self.is_led();
-        let Some(Upstream { link: Link::Up(stream), .. }) = &mut self.upstream else { return Poll::Pending };
+        let may_send = self.is_led() && !self.moves;
+        let stream = match &mut self.upstream {
+            Some(Upstream { link: Link::Up(stream), .. }) => stream,
+            Some(Upstream { link: Link::Shared(_), .. }) => return self.push(may_send),
+            _ => return Poll::Pending,
+        };
         let mut wrote = false;
         loop {
             let bytes = self.machine.unsent(may_send);
@@ -352,8 +412,25 @@ impl Relay {
         if wrote { Poll::Ready(Happened::Wrote) } else { Poll::Pending }
     }
 
+    /// Hands all there is to the shared connection.
+    fn push(&mut self, may_send: bool) -> Poll<Happened> {
+        if self.machine.unsent(may_send).len() > SHARED_BYTES_MAX {
+            self.keep_apart();
+            return Poll::Ready(Happened::Wrote);
+        }
+        let bytes = self.machine.unsent(may_send);
+        let Some(Upstream { link: Link::Shared(berth), .. }) = &self.upstream else { return Poll::Pending };
+        if bytes.is_empty() {
+            return Poll::Pending;
+        }
+        berth.push(bytes, self.machine.unsent_replies());
+        self.machine.wrote(bytes.len());
+        Poll::Ready(Happened::Wrote)
+    }
+
     /// Takes over the transaction that EXEC ends, to be sent in one piece.
     pub(crate) fn carry_transaction(&mut self, transaction: Multi, nature: Nature) {
+        self.keep_apart();
         let mut request = Vec::new();
         encode(&[b"MULTI"], &mut request);
         let count = transaction.each(|words| encode(words, &mut request));
@@ -364,6 +441,7 @@ impl Relay {
 
     /// Takes a request that must be answered before another goes.
     pub(crate) fn carry_special(&mut self, words: &[&[u8]], nature: Nature) {
+        self.keep_apart();
         let mut request = Vec::new();
         encode(words, &mut request);
         self.machine.carry(&request, nature);
@@ -375,6 +453,15 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.shared.forward.relayed.fetch_sub(1, Relaxed);
     }
+}
+
+fn open(endpoint: &Endpoint) -> Connecting {
+    let (host, port) = (endpoint.host.clone(), endpoint.port);
+    Box::pin(async move {
+        let stream = TcpStream::connect((host.as_str(), port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    })
 }
 
 fn limits(view: &View) -> Limits {

@@ -3,6 +3,7 @@
 
 use crate::client::flag;
 use crate::dispatch::Session;
+use crate::shared::Shared;
 use redoubt_resp::Reply;
 
 /// The state of a connection, as far as the replies to commands on data depend on it, or people who look at the primary's
@@ -70,6 +71,23 @@ impl State {
             flags: [client.has(flag::NO_EVICT), client.has(flag::NO_TOUCH)],
             watches: session.away.watches,
         }
+    }
+
+    /// That of a connection which clients in this state may share; none if theirs must be their own.
+    pub(super) fn common(mut self) -> Option<State> {
+        let own = self.watches || self.flags != [false; 2];
+        self.name.clear();
+        self.library = Default::default();
+        (!own).then_some(self)
+    }
+
+    /// What a connection begins with that is to have this state, from a node of this deployment.
+    pub(super) fn greeting(&self, shared: &Shared) -> Commands {
+        let mut commands = State::default().changes(self);
+        let cluster = shared.ha.as_ref().and_then(|ha| ha.view().cluster);
+        let cluster = cluster.map(|id| format!("{id:032x}")).unwrap_or_default();
+        commands.add(&[b"REPLCONF", b"redoubt-relay", cluster.as_bytes()]);
+        commands
     }
 
     /// What brings a connection from this state to that of `wanted`.

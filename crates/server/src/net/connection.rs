@@ -4,7 +4,7 @@ mod relayed;
 
 use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Session};
-use crate::forward::{Happened, Relay};
+use crate::forward::{Happened, Relay, Trunks};
 use crate::log::Held;
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
@@ -56,6 +56,8 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     client: Arc<Client>,
     local: Rc<RefCell<Local>>,
+    /// The worker's shared connections to the primary.
+    trunks: Rc<RefCell<Trunks>>,
     session: Session,
     parser: RequestParser,
     input: Vec<u8>,
@@ -93,6 +95,7 @@ impl Connection {
         shared: Arc<Shared>,
         client: Arc<Client>,
         local: Rc<RefCell<Local>>,
+        trunks: Rc<RefCell<Trunks>>,
     ) -> Connection {
         let session = Session::new(Arc::clone(&shared), Arc::clone(&client));
         let connection = Connection {
@@ -100,6 +103,7 @@ impl Connection {
             shared,
             client,
             local,
+            trunks,
             session,
             parser: RequestParser::new(),
             input: Vec::new(),

@@ -98,6 +98,8 @@ impl Session {
         if !std::mem::replace(&mut self.away.relays, true) {
             self.shared.forward.serves.fetch_add(1, Relaxed);
         }
+        // What the client wrote before went on another connection: WAIT is about that, too.
+        self.written.set(self.shared.log.end());
         self.reply(scope).ok();
         Ok(())
     }

@@ -7,7 +7,9 @@ use super::{Connection, Request};
 use crate::config::Routing;
 use crate::dispatch::Flow;
 use crate::dispatch::blocking::DEMOTED;
-use crate::forward::{Course, Happened, NOT_PRIMARY, Nature, Need, Received, Relay, exec_request, need};
+use crate::forward::{
+    Course, Happened, NOT_PRIMARY, Nature, Need, Received, Relay, exec_request, may_share, need,
+};
 use crate::ha::Route;
 use crate::shared::unix_ms;
 use redoubt_commands::spec::{Flags, Run, ServerOp};
@@ -66,14 +68,18 @@ impl Connection {
             match relay.course(serving, now) {
                 Course::Keep => {
                     relay.adjust(&self.session);
-                    return true;
+                    if !relay.is_moving() {
+                        return true;
+                    }
                 }
                 Course::Leave => {
                     if !self.leave_upstream() {
                         return false;
                     }
                 }
-                Course::Connect(endpoint) => relay.connect(endpoint, now),
+                Course::Connect(endpoint) => {
+                    relay.connect(endpoint, now, &self.session, &mut self.trunks.borrow_mut());
+                }
                 Course::Fail(why) => self.fail(why),
                 Course::Home => self.go_home(),
             }
@@ -208,7 +214,7 @@ impl Connection {
         });
         match happened.await {
             Poll::Ready(Happened::Lost) => self.on_upstream(Happened::Lost) && self.steer(),
-            _ => true,
+            _ => !self.relay.as_ref().is_some_and(|relay| relay.is_moving()) || self.steer(),
         }
     }
 
@@ -222,9 +228,9 @@ impl Connection {
         }
         let as_it_came = self.is_quoted_line().then(|| self.input.clone());
         let failed = self.parse_batch().err();
-        let run = self.plain_run();
+        let (run, shares) = self.plain_run();
         if !run.is_empty() {
-            self.carry_run(&run);
+            self.carry_run(&run, shares);
             return true;
         }
         if self.batch.is_empty() && failed.is_none() {
@@ -247,12 +253,14 @@ impl Connection {
         self.run_special(as_it_came)
     }
 
-    /// The requests at the front of the batch that go to the primary as they are.
-    fn plain_run(&self) -> SmallVec<[(usize, Nature); super::BATCH]> {
+    /// The requests at the front of the batch that go to the primary as they are, and whether they may go there on a
+    /// connection that others share.
+    fn plain_run(&self) -> (SmallVec<[(usize, Nature); super::BATCH]>, bool) {
         let mut run = SmallVec::new();
+        let mut shares = true;
         let routing = self.local.borrow().values.ha.route;
         if !self.session.carries_freely(routing) {
-            return run;
+            return (run, shares);
         }
         let mut at = 0;
         for request in &self.batch {
@@ -260,11 +268,13 @@ impl Connection {
             if self.input[at] != b'*' {
                 break;
             }
-            let Some(nature) = self.command_of(*request).and_then(plain_nature) else { break };
+            let Some(command) = self.command_of(*request) else { break };
+            let Some(nature) = plain_nature(command) else { break };
+            shares &= may_share(command);
             run.push((request.end - at, nature));
             at = request.end;
         }
-        run
+        (run, shares)
     }
 
     fn command_of(&self, request: Request) -> Option<&'static Command> {
@@ -277,13 +287,16 @@ impl Connection {
         }
     }
 
-    fn carry_run(&mut self, run: &[(usize, Nature)]) {
+    fn carry_run(&mut self, run: &[(usize, Nature)], shares: bool) {
         let last = self.batch[run.len() - 1];
         let all = run.len() == self.batch.len();
         if let Some(command) = self.command_of(last) {
             self.client.last_command.store(command.id + 1, Relaxed);
         }
         let Some(relay) = &mut self.relay else { return };
+        if !shares {
+            relay.keep_apart();
+        }
         relay.machine.carry_run(&mut self.input, run);
         if all {
             self.parser.rebase(last.end);
