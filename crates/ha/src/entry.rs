@@ -53,6 +53,8 @@ pub enum Entry {
         mandate: Mandate,
         /// The process; void if the node has another by now.
         process: Process,
+        /// Void also if only the node has what was acknowledged: it was silent for long, and nobody has given it up.
+        spares_last: bool,
     },
     /// A deployment-wide setting; nothing: back to the default.
     Set {
@@ -163,6 +165,9 @@ pub enum Void {
     /// A member of the set still has what was acknowledged.
     #[error("a member of the in-sync set has not restarted")]
     StillAlive,
+    /// Nobody else has what was acknowledged.
+    #[error("it has the last copy")]
+    LastCopy,
     /// It leads, and somebody else could.
     #[error("it is the primary")]
     IsPrimary,
@@ -196,8 +201,11 @@ impl Topology {
                 }
                 self.change(id, change, rules)
             }
-            Entry::Forget { mandate, process } => {
+            Entry::Forget { mandate, process, spares_last } => {
                 self.check_mandate(*mandate, rules)?;
+                if *spares_last && self.has_the_last_copy(process.node) {
+                    return Err(Void::LastCopy);
+                }
                 self.forget(*process)
             }
             Entry::Set { name, value } => {
@@ -285,7 +293,9 @@ impl Topology {
         if !self.is_current(primary) {
             return Err(Void::OldProcess);
         }
-        let mut replicas = replicas.clone();
+        // Who was forgotten since it was decided holds no copy.
+        let is_member = |node: &&NodeId| self.members.contains_key(node);
+        let mut replicas: BTreeSet<NodeId> = replicas.iter().filter(is_member).copied().collect();
         replicas.insert(primary.node);
         let shard = Shard {
             epoch: Epoch(1),

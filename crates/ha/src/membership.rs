@@ -15,6 +15,8 @@ pub struct View {
     pub members: BTreeMap<NodeId, String>,
     /// Members that were heard just now and have the log.
     pub live: BTreeSet<NodeId>,
+    /// Who is no member any more, still votes, and was heard just now.
+    pub leaving: BTreeSet<NodeId>,
     /// Members that were silent for `Timing::replace`.
     pub dead: BTreeSet<NodeId>,
     /// This node, which leads the group: it goes last.
@@ -27,8 +29,10 @@ impl View {
     #[must_use]
     pub fn next_voters(&self) -> Option<BTreeSet<NodeId>> {
         let next = self.forgotten_removed().or_else(|| self.resized()).or_else(|| self.dead_replaced())?;
-        let has_majority =
-            |voters: &BTreeSet<NodeId>| voters.intersection(&self.live).count() > voters.len() / 2;
+        let has_majority = |voters: &BTreeSet<NodeId>| {
+            let answers = |node: &&NodeId| self.live.contains(node) || self.leaving.contains(node);
+            voters.iter().filter(answers).count() > voters.len() / 2
+        };
         (has_majority(&self.voters) && has_majority(&next)).then_some(next)
     }
 
@@ -102,6 +106,7 @@ mod tests {
             voters: ids(voters),
             members: members.iter().map(|&(id, zone)| (NodeId(id), zone.to_owned())).collect(),
             live: ids(live),
+            leaving: BTreeSet::new(),
             dead: ids(dead),
             me: NodeId(voters[0]),
         }
@@ -129,6 +134,15 @@ mod tests {
         let seven = plain(&[1, 2, 3, 4, 5, 6, 7]);
         let all = [1, 2, 3, 4, 5, 6, 7];
         assert_eq!(next(&view(&[1, 2, 3], &seven, &all, &[])), Some(vec![1, 2, 3, 4, 5]), "five at most");
+    }
+
+    #[test]
+    fn who_was_forgotten_helps_to_vote_itself_out() {
+        let members = [(1, ""), (4, "")];
+        let mut view = view(&[1, 2, 3], &members, &[1, 4], &[]);
+        assert_eq!(next(&view), None, "one of three is no majority");
+        view.leaving = [NodeId(2)].into();
+        assert_eq!(next(&view), Some(vec![1]));
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Rule {
     Mandate,
     /// Rule 4: a follower that was offered to the set counts as a member until the offer is settled.
     OfferCounts,
+    /// Rule 4: a primary by itself acknowledges nothing past its commit offset: who is offered next was judged by that offset.
+    HoldAlone,
     /// Rule 5: who has applied an epoch refuses the streams of older ones, and only acknowledgements of the own epoch count.
     OldStreams,
     /// Rule 6: before a process throws its data away for a full resync it becomes another one, by an applied entry.
@@ -56,12 +58,13 @@ impl Rule {
     ];
 
     /// What the ten need beside their words.
-    pub const MENDED: [Rule; 7] = [
+    pub const MENDED: [Rule; 8] = [
         Rule::VoterPromise,
         Rule::LateVoter,
         Rule::TransferWait,
         Rule::Mandate,
         Rule::OfferCounts,
+        Rule::HoldAlone,
         Rule::OldStreams,
         Rule::DiscardByEntry,
     ];

@@ -66,7 +66,7 @@ impl Client {
             Ask::Write(key, value) => (key, true, value),
         };
         let known = Op { key: u32::from(key), write, value, invoked: open.invoked, returned: Some(now) };
-        if reply != Reply::Done(value) && !matches!(reply, Reply::Done(_)) {
+        if matches!(reply, Reply::Refused | Reply::Closed) {
             self.target = rng.usize(0..machines);
         }
         let entry = match reply {
@@ -75,6 +75,11 @@ impl Client {
                 Some(Op { value, ..known })
             }
             Reply::Refused => None,
+            // It may be lost, and what was read with it.
+            Reply::AtOnce(_) => {
+                self.writes += u64::from(write);
+                write.then_some(Op { returned: None, ..known })
+            }
             // A write may still happen; a read without an answer says nothing.
             Reply::Closed => write.then_some(Op { returned: None, ..known }),
         };

@@ -69,6 +69,8 @@ pub(crate) enum Ask {
 pub(crate) enum Reply {
     /// The value read or written.
     Done(u32),
+    /// The same, of a primary that waits for nobody.
+    AtOnce(u32),
     /// It was not executed.
     Refused,
     /// It may have been executed.
@@ -127,15 +129,18 @@ pub(crate) struct Data {
     followers: BTreeMap<NodeId, Follower>,
     pub(crate) serving: bool,
     pub(crate) serve_until: Time,
-    commit: usize,
     /// How many copies were asked for when the commit offset moved last.
     pub(crate) copies: usize,
     writes: Writes,
+    /// Up to where replies may leave; nothing: all of them, at once.
+    hold: Option<usize>,
     pending: Vec<Pending>,
+    /// This process, as the data plane knows it.
+    pub(crate) me: Process,
 }
 
 impl Data {
-    pub(crate) fn new(disk: Vec<Record>, fsync: Fsync, rules: Rules, session: u64) -> Data {
+    pub(crate) fn new(me: Process, disk: Vec<Record>, fsync: Fsync, rules: Rules, session: u64) -> Data {
         let mut data = Data {
             log: Vec::new(),
             latest: [(0, 0); KEYS],
@@ -152,10 +157,11 @@ impl Data {
             followers: BTreeMap::new(),
             serving: false,
             serve_until: Time(0),
-            commit: 0,
             copies: 1,
             writes: Writes::Refused,
+            hold: None,
             pending: Vec::new(),
+            me,
         };
         for record in disk {
             data.push(record);
@@ -226,13 +232,14 @@ impl Data {
         self.disk
     }
 
-    pub(crate) fn lead(&mut self, epoch: Epoch) {
+    pub(crate) fn lead(&mut self, me: Process, epoch: Epoch) {
+        self.me = me;
         self.role = Role::Lead { epoch };
         self.followers.clear();
-        (self.commit, self.serving) = (0, false);
     }
 
-    pub(crate) fn follow(&mut self, primary: Process, epoch: Epoch) {
+    pub(crate) fn follow(&mut self, me: Process, primary: Process, epoch: Epoch) {
+        self.me = me;
         if let Role::Follow { primary, epoch } = self.role {
             self.former = Some((self.session, epoch, primary));
         }
@@ -245,7 +252,8 @@ impl Data {
         self.end_session();
     }
 
-    pub(crate) fn new_life(&mut self) {
+    pub(crate) fn new_life(&mut self, me: Process) {
+        self.me = me;
         self.end_session();
         self.silent = true;
     }
@@ -272,10 +280,28 @@ impl Data {
         std::mem::take(&mut self.pending)
     }
 
+    /// Holds back replies that tell of what is not committed, or no longer.
+    pub(crate) fn set_hold(&mut self, holds: bool, committed: Option<(usize, usize)>) {
+        if holds == self.hold.is_some() {
+            return;
+        }
+        self.hold = holds.then_some(0);
+        if let Some(committed) = committed {
+            self.commit(committed);
+        }
+    }
+
     /// Everything up to here is committed, when so many copies were asked for.
-    pub(crate) fn commit(&mut self, offset: u64, copies: usize) {
-        if offset as usize > self.commit {
-            (self.commit, self.copies) = (offset as usize, copies);
+    pub(crate) fn commit(&mut self, (offset, copies): (usize, usize)) {
+        if self.hold.is_some_and(|held| held < offset) {
+            (self.hold, self.copies) = (Some(offset), copies);
+        }
+    }
+
+    /// What is not held back is judged by what is asked for now.
+    pub(crate) fn note_copies(&mut self, copies: usize) {
+        if self.hold.is_none() {
+            self.copies = copies;
         }
     }
 
@@ -288,8 +314,8 @@ impl Data {
         if !self.can_acknowledge(now) {
             return Vec::new();
         }
-        let commit = self.commit;
-        let (leave, stay) = self.pending.iter().partition(|pending| pending.required <= commit);
+        let held = self.hold.unwrap_or(usize::MAX);
+        let (leave, stay) = self.pending.iter().partition(|pending| pending.required <= held);
         self.pending = stay;
         leave
     }
@@ -333,7 +359,7 @@ impl Data {
     }
 
     /// Asks for the stream, or sends again what was not acknowledged.
-    pub(crate) fn tick(&mut self, now: Time, me: Process, out: &mut Out) {
+    pub(crate) fn tick(&mut self, now: Time, out: &mut Out) {
         match self.role {
             Role::Rest => {}
             Role::Follow { primary, epoch } => {
@@ -343,7 +369,7 @@ impl Data {
                     self.end_session();
                     self.heard = now;
                     let position = self.position();
-                    let sync = DataMessage::Sync { from: me, epoch, session: self.session, position };
+                    let sync = DataMessage::Sync { from: self.me, epoch, session: self.session, position };
                     out.push((primary.node, sync, 0));
                 }
             }
@@ -443,9 +469,12 @@ impl Data {
         Some(())
     }
 
-    /// Whether the answer to the current session is that everything is needed.
-    pub(crate) fn needs_full(&self, session: u64) -> bool {
-        session == self.session && matches!(self.role, Role::Follow { .. })
+    /// Whether the answer to the current session is that everything is needed, and in which epoch that was said.
+    pub(crate) fn needs_full(&self, session: u64) -> Option<Epoch> {
+        match self.role {
+            Role::Follow { epoch, .. } if session == self.session => Some(epoch),
+            _ => None,
+        }
     }
 
     /// On a primary.

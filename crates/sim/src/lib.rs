@@ -1,10 +1,11 @@
 //! A deterministic simulator of whole deployments: the agents and controllers of `redoubt-ha`, a small model of replication,
-//! clients, and everything that goes wrong around them. One seed is one history; the same seed is the same history again.
+//! clients, operators, and everything that goes wrong around them. One seed is one history; the same seed is the same history
+//! again.
 //!
 //! Checked all the time: at most one process can acknowledge at any instant; nothing acknowledged is lost by failures that
 //! the rules cover; every member of the in-sync set has what was acknowledged, and so have as many machines as
 //! `min-replicas-to-write` asks for; epochs only grow; who is named primary has everything; there is one Raft group and one
-//! log. At the end: the history is linearizable, and once the faults are over all is well within [`LIVENESS_BOUND`].
+//! log, and snapshots of it say the same. At the end: the history is linearizable, and once the faults are over all is well within [`LIVENESS_BOUND`].
 
 mod active;
 mod client;
@@ -13,6 +14,7 @@ mod faults;
 pub mod linear;
 mod machine;
 mod network;
+mod operator;
 mod oracle;
 mod raft;
 mod world;

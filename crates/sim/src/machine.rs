@@ -2,15 +2,16 @@
 
 use crate::active::Active;
 use crate::data::{Ask, Data, DataMessage, Fsync, Pending, Record, Reply};
-use crate::raft::{Raft, RaftMessage};
+use crate::raft::{Group, Kind, Raft, RaftMessage};
 use fastrand::Rng;
 use redoubt_ha::agent::{self, Agent};
 use redoubt_ha::bootstrap::{Attempt, Bootstrap, Hello};
-use redoubt_ha::controller::Controller;
+use redoubt_ha::controller::{self, Controller};
 use redoubt_ha::message::{HandOver, Heartbeat, Lease};
-use redoubt_ha::topology::{Announcement, Topology};
-use redoubt_ha::{Epoch, Incarnation, NodeId, Process, Rules, Span, Time, Timing};
-use std::collections::{BTreeMap, BTreeSet};
+use redoubt_ha::topology::{Announcement, ONLY_SHARD, Topology};
+use redoubt_ha::{Epoch, Incarnation, NodeId, Position, Process, Rules, Span, Time, Timing};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Everything that travels.
@@ -38,11 +39,15 @@ pub(crate) enum To {
 #[derive(Debug, Default)]
 pub(crate) struct Step {
     pub(crate) out: Vec<(To, Message, u64)>,
-    /// Replies that leave, with the epoch they are acknowledged in.
-    pub(crate) acknowledged: Vec<(Pending, Epoch)>,
+    /// Replies that leave, with the epoch they are acknowledged in, and whether at once: then nothing is promised.
+    pub(crate) acknowledged: Vec<(Pending, Epoch, bool)>,
     pub(crate) replies: Vec<(usize, u64, Reply)>,
     pub(crate) led: Option<Epoch>,
     pub(crate) discarded: bool,
+    /// A snapshot was taken over.
+    pub(crate) restored: bool,
+    /// When the machine wants to go on by itself.
+    pub(crate) wakes: Vec<u64>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -55,7 +60,40 @@ pub(crate) struct Setup {
     pub(crate) expect: usize,
     /// Longest time a committed entry waits to be applied.
     pub(crate) apply_lag: u64,
+    /// Longest time that news of the data threads, and orders to them, wait.
+    pub(crate) thread_lag: u64,
+    /// After how many entries a snapshot takes the place of the log; 0: never.
+    pub(crate) compact: usize,
     pub(crate) tracing: bool,
+}
+
+/// Something for one of the state machines.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Agent(agent::Input),
+    Controller(controller::Input),
+}
+
+/// What a process's data is to become, and as which process.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Lead(Process, Epoch),
+    Follow(Process, Process, Epoch),
+    Rest,
+    NewLife(Process),
+    Discard,
+}
+
+/// Leading an epoch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leading {
+    /// The order to the data plane.
+    pub(crate) order: u64,
+    pub(crate) epoch: Epoch,
+    /// The end of the lease, once there is one.
+    pub(crate) lease: Option<Time>,
+    /// What is committed, and how many copies were asked for then.
+    pub(crate) committed: (usize, usize),
 }
 
 /// What survives a crash.
@@ -85,7 +123,37 @@ pub(crate) struct Running {
     pub(crate) applied: usize,
     pub(crate) apply_at: u64,
     pub(crate) wanted_voters: Option<BTreeSet<NodeId>>,
+    /// Who asks to be let in.
+    pub(crate) joining: BTreeSet<NodeId>,
+    /// The group the controller knows.
+    pub(crate) told_group: Rc<Group>,
     pub(crate) ticks: u64,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) orders: VecDeque<Order>,
+    pub(crate) orders_given: u64,
+    pub(crate) orders_done: u64,
+    pub(crate) orders_at: Option<u64>,
+    pub(crate) leading: Option<Leading>,
+    /// How many copies the agent's topology asks for.
+    pub(crate) copies: usize,
+    /// What the data plane has told since it was last looked at, and when that will be.
+    pub(crate) acks: Vec<(Process, Epoch, usize)>,
+    pub(crate) resync: Option<Epoch>,
+    pub(crate) news_at: Option<u64>,
+    /// What was last seen of the data.
+    pub(crate) position: Option<Option<Position>>,
+    /// Every write is news.
+    pub(crate) watches_end: bool,
+}
+
+/// A process that was asked to stop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    pub(crate) deadline: u64,
+    /// It does not stop after all.
+    pub(crate) stays: bool,
+    /// How long it is away.
+    pub(crate) length: u64,
 }
 
 #[derive(Debug)]
@@ -100,6 +168,7 @@ pub(crate) struct Machine {
     pub(crate) paused_until: u64,
     /// The data threads are hung from one moment to another.
     pub(crate) hung: Option<(u64, u64)>,
+    pub(crate) leaving: Option<Leaving>,
     pub(crate) inbox: Vec<(usize, Message)>,
     data_inbox: Vec<(usize, Message)>,
     setup: Setup,
@@ -115,6 +184,7 @@ impl Machine {
             life: 0,
             paused_until: 0,
             hung: None,
+            leaving: None,
             inbox: Vec::new(),
             data_inbox: Vec::new(),
             setup,
@@ -161,7 +231,7 @@ impl Machine {
             .is_none()
             .then(|| Bootstrap::new(id, expect, self.disk.tries, self.disk.promised, rules));
         self.disk.sessions += 1 << 20;
-        let data = Data::new(std::mem::take(&mut self.disk.data), fsync, rules, self.disk.sessions);
+        let data = Data::new(me, std::mem::take(&mut self.disk.data), fsync, rules, self.disk.sessions);
         self.running = Some(Running {
             agent: Agent::new(me, announcement, timing.clone(), rules),
             controller: Controller::new(me, expect, timing, rules, local),
@@ -173,7 +243,21 @@ impl Machine {
             applied: 0,
             apply_at: 0,
             wanted_voters: None,
+            joining: BTreeSet::new(),
+            told_group: Rc::default(),
             ticks: 0,
+            work: VecDeque::new(),
+            orders: VecDeque::new(),
+            orders_given: 0,
+            orders_done: 0,
+            orders_at: None,
+            leading: None,
+            copies: 1,
+            acks: Vec::new(),
+            resync: None,
+            news_at: None,
+            position: None,
+            watches_end: false,
         });
     }
 
@@ -185,7 +269,21 @@ impl Machine {
         }
         self.inbox.clear();
         self.data_inbox.clear();
-        (self.paused_until, self.hung) = (0, None);
+        (self.paused_until, self.hung, self.leaving) = (0, None, None);
+    }
+
+    /// The process stops in its own time: what it holds goes to the disk first, as far as that is wanted.
+    pub(crate) fn stop(&mut self, rng: &mut Rng) {
+        if let Some(running) = &mut self.running {
+            running.data.sync();
+        }
+        self.crash(rng);
+    }
+
+    /// All records in memory, if they are complete.
+    pub(crate) fn held(&self) -> Option<Vec<Record>> {
+        let data = &self.running.as_ref()?.data;
+        data.loaded.then(|| data.log.clone())
     }
 
     pub(crate) fn wipe(&mut self) {
@@ -206,7 +304,9 @@ impl Machine {
         let running = self.running.as_mut()?;
         let mut active =
             Active { running, disk: &mut self.disk, setup: &self.setup, now, local, hung, rng, step };
-        Some(work(&mut active))
+        let outcome = work(&mut active);
+        active.settle();
+        Some(outcome)
     }
 
     pub(crate) fn tick(&mut self, now: u64, rng: &mut Rng, step: &mut Step) {
@@ -234,9 +334,12 @@ impl Machine {
         self.with(now, rng, step, |active| active.receive(from, message));
     }
 
+    pub(crate) fn wake(&mut self, now: u64, rng: &mut Rng, step: &mut Step) {
+        self.with(now, rng, step, |active| active.wake());
+    }
+
     pub(crate) fn hand_over(&mut self, now: u64, leaving: bool, rng: &mut Rng, step: &mut Step) {
-        let input = agent::Input::HandOver { to: None, leaving };
-        self.with(now, rng, step, |active| active.agent(input));
+        self.with(now, rng, step, |active| active.hand_over(None, leaving));
     }
 
     pub(crate) fn transfer(&mut self, now: u64, to: NodeId, rng: &mut Rng, step: &mut Step) {
@@ -245,5 +348,47 @@ impl Machine {
             active.running.raft.transfer(to, &mut effects);
             active.raft_effects(effects);
         });
+    }
+
+    /// An operator wants something of the deployment, and asks this node.
+    pub(crate) fn ask(&mut self, now: u64, request: controller::Request, rng: &mut Rng, step: &mut Step) {
+        self.with(now, rng, step, |active| match request {
+            controller::Request::Set { name, value } => {
+                active.propose(Kind::Entry(redoubt_ha::entry::Entry::Set { name, value }));
+            }
+            request => active.controller(controller::Input::Request(request)),
+        });
+    }
+
+    /// SIGTERM: a primary hands over if it can, a replica leaves the in-sync set.
+    pub(crate) fn leave(&mut self, now: u64, rng: &mut Rng, step: &mut Step) {
+        self.with(now, rng, step, |active| {
+            let agent = &active.running.agent;
+            if agent.leads().is_some() {
+                // Without anybody to hand over to there is nothing to wait for.
+                let shard = active.running.topology.shards.get(&ONLY_SHARD);
+                let others = shard.is_some_and(|shard| shard.in_sync.len() > 1);
+                if others {
+                    active.hand_over(None, true);
+                }
+            } else if agent.follows().is_some() {
+                active.agent(agent::Input::Leaving);
+            }
+        });
+    }
+
+    /// It does not stop after all.
+    pub(crate) fn stay(&mut self, now: u64, rng: &mut Rng, step: &mut Step) {
+        self.with(now, rng, step, |active| active.stay());
+    }
+
+    /// Whether others count on this process, as far as it knows.
+    pub(crate) fn is_missed(&self) -> bool {
+        let Some(running) = &self.running else { return false };
+        let in_sync = |running: &Running| {
+            let shard = running.topology.shards.get(&ONLY_SHARD);
+            shard.is_some_and(|shard| shard.in_sync.contains_key(&running.raft.me))
+        };
+        running.agent.leads().is_some() || (running.agent.follows().is_some() && in_sync(running))
     }
 }

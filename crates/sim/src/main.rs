@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: cargo xtask sim [--seed N] [--minutes M] [--without RULE]
+usage: cargo xtask sim [--seed N] [--minutes M] [--threads T] [--without RULE]
 
   --seed N         where to begin; alone: runs this seed and prints what happens in it
   --minutes M      runs seeds from there on for so long
+  --threads T      on so many threads; all cores if not given
   --without RULE   with a rule broken, by its name in crates/ha/src/rules.rs: something must be found
 ";
 
@@ -19,6 +20,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 struct Options {
     seed: Option<u64>,
     minutes: Option<f64>,
+    threads: usize,
     rules: Rules,
 }
 
@@ -28,21 +30,23 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match options {
-        Options { seed: Some(seed), minutes: None, rules } => replay(seed, rules),
-        Options { seed, minutes, rules } => {
+        Options { seed: Some(seed), minutes: None, rules, .. } => replay(seed, rules),
+        Options { seed, minutes, threads, rules } => {
             let minutes = Duration::from_secs_f64(minutes.unwrap_or(1.0) * 60.0);
-            search(seed.unwrap_or(0), minutes, rules)
+            search(seed.unwrap_or(0), minutes, threads, rules)
         }
     }
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let mut options = Options { seed: None, minutes: None, rules: Rules::default() };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut options = Options { seed: None, minutes: None, threads, rules: Rules::default() };
     while let Some(name) = arguments.next() {
         let value = arguments.next()?;
         match name.as_str() {
             "--seed" => options.seed = Some(value.parse().ok()?),
             "--minutes" => options.minutes = Some(value.parse().ok().filter(|minutes| *minutes > 0.0)?),
+            "--threads" => options.threads = value.parse().ok().filter(|threads| *threads > 0)?,
             "--without" => {
                 let mut rules = Rule::DESIGN.into_iter().chain(Rule::MENDED);
                 options.rules = Rules::without(rules.find(|rule| format!("{rule:?}") == value)?);
@@ -76,8 +80,8 @@ fn replay(seed: u64, rules: Rules) -> ExitCode {
     }
 }
 
-/// Runs one seed after the other on all cores.
-fn search(first: u64, time: Duration, rules: Rules) -> ExitCode {
+/// Runs one seed after the other.
+fn search(first: u64, time: Duration, threads: usize, rules: Rules) -> ExitCode {
     let (next, failed, over) = (AtomicU64::new(first), AtomicU64::new(u64::MAX), AtomicBool::new(false));
     let begun = Instant::now();
     let work = || {
@@ -90,7 +94,7 @@ fn search(first: u64, time: Duration, rules: Rules) -> ExitCode {
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..threads {
             scope.spawn(work);
         }
         let mut told = begun;

@@ -7,7 +7,7 @@ use crate::raft::{Kind, Logged};
 use redoubt_ha::entry::{Applied, Entry};
 use redoubt_ha::topology::{ONLY_SHARD, Topology};
 use redoubt_ha::{Epoch, NodeId, Process};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// All that is known from outside.
@@ -17,6 +17,8 @@ pub(crate) struct Oracle {
     entries: Vec<Rc<Logged>>,
     group: Option<u64>,
     pub(crate) topology: Topology,
+    /// Nodes that operators wanted to be forgotten.
+    pub(crate) asked_to_forget: BTreeSet<NodeId>,
     /// Everything a client may rely on, in order.
     committed: Vec<Record>,
     /// Which machines ever held the record of each value, as bits.
@@ -33,13 +35,12 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    /// A reply leaves machine `from`.
+    /// A reply leaves machine `from`. One that waited for nobody promises nothing.
     pub(crate) fn on_acknowledged(
         &mut self,
         now: u64,
         from: usize,
-        pending: &Pending,
-        epoch: Epoch,
+        (pending, epoch, at_once): (&Pending, Epoch, bool),
         machines: &[Machine],
     ) -> Result<(), String> {
         self.acknowledged += 1;
@@ -54,6 +55,9 @@ impl Oracle {
             return Err(format!("epoch {epoch} acknowledges after epoch {}", self.last_epoch));
         }
         self.last_epoch = epoch;
+        if at_once {
+            return Ok(());
+        }
         let log = &running.data.log;
         if log.len() < self.committed.len() {
             return Err(format!(
@@ -169,15 +173,27 @@ impl Oracle {
             return Err("two groups have committed entries".into());
         }
         while self.entries.len() < raft.commit {
-            let logged = raft.log[self.entries.len()].clone();
+            let Some(logged) = raft.log.get(self.entries.len()).cloned() else {
+                return Err("a snapshot of what nobody has committed".into());
+            };
             self.entries.push(logged.clone());
             if let Kind::Entry(entry) = &logged.kind {
                 self.on_entry(entry, machines, setup)?;
             }
         }
         let last = raft.commit.checked_sub(1);
-        if last.is_some_and(|last| raft.log[last] != self.entries[last]) {
+        let differs = |last: usize| raft.log.get(last).is_some_and(|logged| *logged != self.entries[last]);
+        if last.is_some_and(differs) {
             return Err("two machines have committed different entries".into());
+        }
+        Ok(())
+    }
+
+    /// A snapshot was taken over: it must say what the entries have come to.
+    pub(crate) fn on_restored(&self, machine: &Machine) -> Result<(), String> {
+        let Some(running) = &machine.running else { return Ok(()) };
+        if running.applied == self.entries.len() && *running.topology != self.topology {
+            return Err(format!("m{} takes over a snapshot that is another's", machine.index));
         }
         Ok(())
     }
@@ -187,8 +203,9 @@ impl Oracle {
         let applied = self.topology.apply(entry, setup.rules);
         let id = match applied {
             Ok(Applied::Primary(id)) => id,
+            Ok(Applied::Forgotten) => return self.on_forgotten(entry, machines),
             // What was there when it was decided may be gone when it counts.
-            Ok(Applied::Set(_) | Applied::Member(_) | Applied::Forgotten) => {
+            Ok(Applied::Set(_) | Applied::Member(_)) => {
                 self.on_loss(machines);
                 return Ok(());
             }
@@ -235,6 +252,18 @@ impl Oracle {
             self.lossy = true;
             self.committed.truncate(best);
         }
+    }
+
+    /// Operators may give up the last copy; silence alone may not, as long as the disk is there.
+    fn on_forgotten(&mut self, entry: &Entry, machines: &[Machine]) -> Result<(), String> {
+        let Entry::Forget { process, .. } = entry else { return Ok(()) };
+        let was_lossy = self.lossy;
+        self.on_loss(machines);
+        let is_there = machines.iter().any(|machine| machine.id() == Some(process.node));
+        if self.lossy && !was_lossy && is_there && !self.asked_to_forget.contains(&process.node) {
+            return Err(format!("{process} was forgotten, and it alone had what was acknowledged"));
+        }
+        Ok(())
     }
 
     /// Whether all copies are equal and complete.

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, PATIENCE};
 use crate::data::Reply;
-use crate::faults::{FOR_GOOD, Fault, LEADER, Plan};
+use crate::faults::{FOR_GOOD, Fault, LEADER, Order, Plan};
 use crate::linear;
 use crate::machine::{Machine, Message, Setup, Step, To};
 use crate::network::{Network, Weather};
@@ -23,7 +23,7 @@ const OPERATOR_AFTER: u64 = 3_500_000;
 const TICK: u64 = 12_500;
 
 #[derive(Debug)]
-enum Event {
+pub(crate) enum Event {
     Deliver {
         to: usize,
         from: usize,
@@ -34,9 +34,24 @@ enum Event {
         machine: usize,
         life: u32,
     },
+    Wake {
+        machine: usize,
+        life: u32,
+    },
     Start {
         machine: usize,
     },
+    /// Looks whether a process that was asked to stop may.
+    Leaving {
+        machine: usize,
+        life: u32,
+    },
+    /// A machine that was forgotten is set up anew.
+    Readmit {
+        machine: usize,
+    },
+    /// Settings get their defaults again.
+    Reset,
     Resume {
         machine: usize,
     },
@@ -102,19 +117,19 @@ pub struct Outcome {
 }
 
 pub(crate) struct World {
-    now: u64,
+    pub(crate) now: u64,
     order: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
-    rng: Rng,
+    pub(crate) rng: Rng,
     plan: Plan,
-    setup: Setup,
-    machines: Vec<Machine>,
+    pub(crate) setup: Setup,
+    pub(crate) machines: Vec<Machine>,
     /// Which machine a node lives or lived on.
     owners: Vec<usize>,
     network: Network,
     clients: Vec<Client>,
     values: u32,
-    oracle: Oracle,
+    pub(crate) oracle: Oracle,
     trace: Vec<String>,
     violation: Option<String>,
 }
@@ -123,14 +138,18 @@ impl World {
     pub(crate) fn new(seed: u64, rules: Rules, tracing: bool) -> World {
         let mut rng = Rng::with_seed(seed);
         let plan = Plan::new(&mut rng);
-        // Scripts of the simulator are as short as its runs.
-        let timing = Timing { stall_timeout: Span::millis(2500), ..Timing::default() };
+        // Scripts of the simulator are as short as its runs, and the dead are replaced within them.
+        let (stall_timeout, replace) = (Span::millis(2500), Span::millis(2500));
+        let forget_timeout = plan.forget.map(Span);
+        let timing = Timing { stall_timeout, replace, forget_timeout, ..Timing::default() };
         let setup = Setup {
             timing,
             rules,
             fsync: plan.fsync,
             expect: plan.expect,
             apply_lag: plan.apply_lag,
+            thread_lag: plan.thread_lag,
+            compact: plan.compact,
             tracing,
         };
         let clock = |rng: &mut Rng| (rng.u64(0..1_000_000_000), rng.i64(-2000..2000));
@@ -161,7 +180,8 @@ impl World {
         let plan = self.plan.clone();
         self.note(|| format!("{plan:?}"));
         for machine in 0..self.plan.machines {
-            let at = self.rng.u64(0..300_000);
+            let is_late = machine >= self.plan.machines - self.plan.late;
+            let at = if is_late { self.rng.u64(1_000_000..5_000_000) } else { self.rng.u64(0..300_000) };
             self.schedule(at, Event::Start { machine });
             for other in 0..self.plan.machines {
                 if self.plan.rough_start && self.rng.bool() {
@@ -176,12 +196,12 @@ impl World {
         self.schedule(if self.plan.rough_start { 100_000 } else { 1_500_000 }, Event::Fault);
     }
 
-    fn schedule(&mut self, at: u64, event: Event) {
+    pub(crate) fn schedule(&mut self, at: u64, event: Event) {
         self.order += 1;
         self.queue.push(Reverse(Scheduled { at, order: self.order, event }));
     }
 
-    fn note(&mut self, text: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.setup.tracing {
             let line = format!("{:>9.3} {}", self.now as f64 / 1e6, text());
             self.trace.push(line);
@@ -253,7 +273,16 @@ impl World {
                     }
                 }
             }
+            Event::Wake { machine, life } => {
+                let one = &self.machines[machine];
+                if one.life == life && one.running.is_some() && one.paused_until <= self.now {
+                    self.step(machine, |machine, now, rng, step| machine.wake(now, rng, step));
+                }
+            }
             Event::Start { machine } => self.start(machine),
+            Event::Leaving { machine, life } => self.go_on_leaving(machine, life),
+            Event::Readmit { machine } => self.readmit(machine),
+            Event::Reset => self.reset(),
             Event::Resume { machine } => {
                 if self.machines[machine].paused_until <= self.now {
                     for (from, message) in std::mem::take(&mut self.machines[machine].inbox) {
@@ -293,7 +322,7 @@ impl World {
     }
 
     /// Lets a machine do something, and sees to what comes of it.
-    fn step(&mut self, index: usize, work: impl FnOnce(&mut Machine, u64, &mut Rng, &mut Step)) {
+    pub(crate) fn step(&mut self, index: usize, work: impl FnOnce(&mut Machine, u64, &mut Rng, &mut Step)) {
         let mut step = Step::default();
         work(&mut self.machines[index], self.now, &mut self.rng, &mut step);
         for note in std::mem::take(&mut step.notes) {
@@ -301,8 +330,20 @@ impl World {
             self.note(|| format!("m{index} ({}): {note}", process.map_or("-".into(), |one| one.to_string())));
         }
         self.oracle.note_holder(&self.machines[index]);
+        let forgotten = self.oracle.topology.forgotten.len();
         let committed = self.oracle.on_committed(&self.machines, index, &self.setup);
         self.check(committed);
+        if self.oracle.topology.forgotten.len() > forgotten {
+            self.note_forgotten();
+        }
+        if step.restored {
+            let restored = self.oracle.on_restored(&self.machines[index]);
+            self.check(restored);
+        }
+        let (machine, life) = (index, self.machines[index].life);
+        for at in step.wakes {
+            self.schedule(at, Event::Wake { machine, life });
+        }
         if step.discarded {
             let discarded = self.oracle.on_discard(&self.machines[index]);
             self.check(discarded);
@@ -311,10 +352,12 @@ impl World {
             let led = self.oracle.on_lead(epoch, &self.machines[index]);
             self.check(led);
         }
-        for (pending, epoch) in step.acknowledged {
-            let result = self.oracle.on_acknowledged(self.now, index, &pending, epoch, &self.machines);
+        for (pending, epoch, at_once) in step.acknowledged {
+            let told = (&pending, epoch, at_once);
+            let result = self.oracle.on_acknowledged(self.now, index, told, &self.machines);
             self.check(result);
-            self.reply(pending.client, pending.op, Reply::Done(pending.value));
+            let reply = if at_once { Reply::AtOnce(pending.value) } else { Reply::Done(pending.value) };
+            self.reply(pending.client, pending.op, reply);
         }
         for (client, op, reply) in step.replies {
             self.reply(client, op, reply);
@@ -394,11 +437,16 @@ impl World {
         self.schedule(at, Event::Tick { machine, life });
     }
 
-    fn crash(&mut self, machine: usize, wipe: bool, start_after: u64) {
+    pub(crate) fn crash(&mut self, machine: usize, wipe: bool, start_after: u64) {
         self.machines[machine].crash(&mut self.rng);
         if wipe {
             self.machines[machine].wipe();
         }
+        self.gone(machine, start_after);
+    }
+
+    /// A process has ended: what it held may be lost.
+    pub(crate) fn gone(&mut self, machine: usize, start_after: u64) {
         self.oracle.note_holder(&self.machines[machine]);
         self.oracle.on_loss(&self.machines);
         self.schedule(self.now + start_after, Event::Start { machine });
@@ -429,7 +477,7 @@ impl World {
             Fault::Estrange { one, other, third, by_third, after, length } => {
                 self.inflict(Fault::Cut { one, other, length });
                 let to = if by_third { third } else { other };
-                self.schedule(now + after, Event::Inflict(Fault::Transfer { to }));
+                self.schedule(now + after, Event::Inflict(Fault::Operator(Order::Transfer { to })));
                 if !by_third && third != one && third != other {
                     let crash = Fault::Crash { machine: third, length: 30_000 };
                     self.schedule(now + after, Event::Inflict(crash));
@@ -455,18 +503,8 @@ impl World {
                 }
             }
             Fault::Hang { machine, length } => self.hang(machine, length),
-            Fault::Transfer { to } => {
-                let Some(to) = self.machines[to].id() else { return };
-                for machine in 0..self.machines.len() {
-                    self.step(machine, |machine, now, rng, step| machine.transfer(now, to, rng, step));
-                }
-            }
-            Fault::HandOver { leaving } => {
-                for index in 0..self.machines.len() {
-                    self.step(index, |machine, now, rng, step| machine.hand_over(now, leaving, rng, step));
-                }
-            }
             Fault::Weather(weather) => self.network.weather = weather,
+            Fault::Operator(order) => self.operate(order),
         }
     }
 
@@ -482,7 +520,7 @@ impl World {
     }
 
     /// The machine that leads the group, by the newest term.
-    fn raft_leader(&self) -> usize {
+    pub(crate) fn raft_leader(&self) -> usize {
         let term = |machine: &Machine| {
             let raft = &machine.running.as_ref()?.raft;
             (raft.leader == Some(raft.me)).then_some(raft.term)
@@ -491,23 +529,21 @@ impl World {
     }
 
     /// A disk may be lost as long as most voters keep theirs: more is beyond what any rule covers.
-    fn may_wipe(&self, machine: usize) -> bool {
+    pub(crate) fn may_wipe(&self, machine: usize) -> bool {
         let Some(id) = self.machines[machine].id() else { return false };
-        let voters: Vec<_> = self
-            .machines
-            .iter()
-            .filter_map(|other| {
-                let raft =
-                    other.running.as_ref().map(|running| &running.raft).or(other.disk.raft.as_ref())?;
-                Some((raft.log.len(), raft.members().voters.clone()))
-            })
-            .collect();
-        let Some((_, newest)) = voters.iter().max_by_key(|(length, _)| *length) else { return false };
-        voters.iter().map(|(_, voters)| voters).chain([newest]).all(|voters| {
-            let lives =
-                |node: &&NodeId| **node != id && self.machines.iter().any(|other| other.id() == Some(**node));
-            voters.iter().filter(lives).count() > voters.len() / 2
-        })
+        let group = |other: &Machine| {
+            let running = other.running.as_ref().map(|running| running.raft.members());
+            let group = running.or_else(|| other.disk.raft.as_ref().map(|raft| raft.members()))?;
+            group.voters().next()?;
+            Some((other.id()?, group))
+        };
+        let others = self.machines.iter().filter(|other| other.index != machine);
+        let groups: Vec<_> = others.filter_map(group).collect();
+        let lives = |node| node != id && groups.iter().any(|(other, _)| *other == node);
+        // So many nodes that know of no deployment would begin another where they do not reach it.
+        let blank = self.machines.iter().filter(|other| other.id().is_none_or(|id| !lives(id))).count();
+        let keeps = groups.iter().all(|(_, group)| group.has_quorum(lives));
+        !groups.is_empty() && keeps && blank < self.plan.expect
     }
 
     /// All faults end; what is down comes up. What is hung for good stays so.
@@ -521,6 +557,7 @@ impl World {
             self.schedule(self.now, Event::Start { machine });
         }
         self.clients.iter_mut().for_each(|client| client.writes = 0);
+        self.schedule(self.now + 1, Event::Reset);
     }
 
     /// Where a hung process alone has everything, nothing can be done without it: its operator restarts it.
@@ -553,7 +590,8 @@ impl World {
         let in_sync: Vec<_> = self.oracle.in_sync().collect();
         let are_in = sound.clone().all(|machine| machine.id().is_some_and(|id| in_sync.contains(&id)));
         let primaries = sound.clone().filter(|machine| self.is_primary(machine));
-        all_up && are_in && primaries.count() == 1 && self.oracle.equal_data(sound)
+        let settled = self.oracle.topology.settings.is_empty() && self.is_group_well();
+        all_up && are_in && settled && primaries.count() == 1 && self.oracle.equal_data(sound)
     }
 
     fn state(&self) -> String {
@@ -568,7 +606,7 @@ impl World {
                     running.raft.term,
                     running.raft.commit,
                     running.raft.log.len(),
-                    running.raft.members().voters.clone()
+                    running.raft.members(),
                 )),
                 running.and_then(|running| running.agent.leads()),
                 running.and_then(|running| running.agent.follows()),

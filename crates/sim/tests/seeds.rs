@@ -86,10 +86,11 @@ missed! {
     rule_8_bootstrap_once: BootstrapOnce in 0..10;
     rule_9_hold_on_handover: HoldOnHandover in 0..500;
     rule_10_hung_data_plane: Stall in 0..1_000;
-    rule_2_voters_keep_their_promise: VoterPromise in 4_350..4_400;
-    rule_2_a_restarted_voter_comes_late: LateVoter in 2_400..2_450;
+    rule_2_voters_keep_their_promise: VoterPromise in 2_440..2_490;
+    rule_2_a_restarted_voter_comes_late: LateVoter in 6_740..6_780;
     rule_2_a_leader_by_transfer_waits: TransferWait in 0..1_000;
-    rule_2_decisions_need_a_mandate: Mandate in 1_500..1_600;
+    rule_2_decisions_need_a_mandate: Mandate in 0..500;
     rule_4_an_offer_counts: OfferCounts in 0..500;
+    rule_4_alone_it_holds_replies_too: HoldAlone in 1_930..1_980;
     rule_6_discard_under_a_new_life: DiscardByEntry in 0..200;
 }

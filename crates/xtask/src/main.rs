@@ -17,7 +17,8 @@ usage: cargo xtask <command>
 
   test [cargo test arguments]   everything CI checks: build, tidy, unit, conversation, client and doc tests
   tidy                          the house rules a compiler does not check
-  sim [--seed N] [--minutes M]  the simulator of whole deployments: a seed with its trace, or as many as fit
+  sim [--seed N] [--minutes M] [--threads T] [--without RULE]
+                                the simulator of whole deployments: a seed with its trace, or as many as fit
   torture [--minutes M] [--seed N] [--release | --server PATH]
                                 random faults on real deployments under load, with a checked history
   docs [--check]                writes docs/commands.md and docs/config.md from the tables, or says if they are old

@@ -107,7 +107,8 @@ impl Leadership {
         rules: Rules,
     ) {
         let end = position.map_or(0, |position| position.offset);
-        if topology.acks_local() || !rules.hold(Rule::InSyncAcks) {
+        // With `ha-acks local` too: when it is switched off, what was acknowledged under it counts only once all have it.
+        if !rules.hold(Rule::InSyncAcks) {
             self.commit = Some(end);
             return;
         }
@@ -132,6 +133,11 @@ impl Leadership {
     /// Whether nobody has to have a write but this process.
     pub(super) fn is_alone(&self, topology: &Topology) -> bool {
         self.required(topology).next().is_none()
+    }
+
+    /// Rule 4 broken: by itself it acknowledges what it has not told the agent of.
+    pub(super) fn leaves_alone(&self, topology: &Topology, rules: Rules) -> bool {
+        !rules.hold(Rule::HoldAlone) && self.is_alone(topology) && !self.has_too_few(topology, rules)
     }
 
     /// Rule 7.

@@ -214,7 +214,12 @@ impl Agent {
     /// judged by that offset.
     #[must_use]
     pub fn acknowledges_at_once(&self) -> bool {
-        matches!(self.role, Role::Primary(_)) && self.topology.acks_local()
+        match &self.role {
+            Role::Primary(leadership) => {
+                self.topology.acks_local() || leadership.leaves_alone(&self.topology, self.rules)
+            }
+            _ => false,
+        }
     }
 
     /// Whether this process leads and nobody's acknowledgement moves its commit offset: it has to be told of every write.
@@ -414,7 +419,8 @@ impl Agent {
         let Some(handover) = leadership.handover else { return };
         let end = self.position.map_or(0, |position| position.offset);
         let holds = self.rules.hold(Rule::HoldOnHandover);
-        let all_committed = leadership.commit.is_some_and(|commit| commit >= end);
+        let all_committed =
+            self.topology.acks_local() || leadership.commit.is_some_and(|commit| commit >= end);
         let needed = if holds { end } else { 0 };
         let complete = leadership.complete(&self.topology, self.me, needed);
         let Some(next) = handover.surrender_to(complete, all_committed || !holds) else { return };

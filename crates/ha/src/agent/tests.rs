@@ -201,12 +201,27 @@ fn an_offered_follower_is_waited_for_at_once() {
 }
 
 #[test]
-fn acks_local_waits_for_nobody() {
+fn acks_local_waits_for_nobody_and_commits_nothing_by_that() {
     let mut bench = Bench::leading();
-    let local = Entry::Set { name: ACKS.into(), value: Some("local".into()) };
-    bench.topology.apply(&local, Rules::default()).unwrap();
+    bench.set(ACKS, "local");
     bench.tell();
-    assert_eq!(commits(&bench.holds(30)), [30]);
+    assert!(bench.agent.acknowledges_at_once());
+    assert!(commits(&bench.holds(30)).is_empty(), "what is read once it is off waits for the set");
+    bench.set(ACKS, "in-sync");
+    bench.tell();
+    assert!(!bench.agent.acknowledges_at_once());
+    bench.acked(2, 30);
+    assert_eq!(commits(&bench.acked(3, 30)), [30]);
+}
+
+#[test]
+fn with_acks_local_a_handover_waits_for_the_successor_only() {
+    let mut bench = Bench::leading();
+    bench.set(ACKS, "local");
+    bench.tell();
+    bench.holds(10);
+    bench.acked(2, 10);
+    assert!(bench.step(Input::HandOver { to: None, leaving: false }).contains(&Effect::Fence));
 }
 
 #[test]

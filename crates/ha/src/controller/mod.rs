@@ -118,6 +118,8 @@ pub struct Controller {
     office: Option<Office>,
     tenure: u64,
     seen: BTreeMap<NodeId, Seen>,
+    /// When nodes were heard that are no members any more: until others vote in their place they do.
+    leaving: BTreeMap<NodeId, Time>,
     /// From when on silence is counted for a node that was never heard.
     began: Time,
     last_step: Time,
@@ -143,6 +145,7 @@ impl Controller {
             office: None,
             tenure: 0,
             seen: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             began: now,
             last_step: now,
             granted: BTreeMap::new(),
@@ -245,6 +248,7 @@ impl Controller {
     fn on_heartbeat(&mut self, now: Time, heartbeat: Box<Heartbeat>) -> Option<NodeId> {
         let from = heartbeat.from;
         if self.topology.forgotten.contains(&from.node) {
+            self.leaving.insert(from.node, now);
             return None;
         }
         let order = |heartbeat: &Heartbeat| (heartbeat.from.incarnation, heartbeat.seq);
@@ -332,7 +336,8 @@ impl Controller {
         }
     }
 
-    /// Removes who will not come back: its address is another's now, or it was silent for `ha-forget-timeout`.
+    /// Removes who will not come back: its address is another's now, or it was silent for `ha-forget-timeout`. Silence alone
+    /// does not give up the last copy.
     fn forget_members(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let topology = self.topology.clone();
         let me = self.me.node;
@@ -343,9 +348,10 @@ impl Controller {
                 |other: NodeId| topology.shards.values().all(|shard| shard.replicas.contains(&other));
             let replaced = silent_for > self.timing.replica_timeout
                 && self.replacement(now, node).is_some_and(has_copies);
-            let timed_out = self.timing.forget_timeout.is_some_and(|timeout| silent_for > timeout);
+            let timed_out = self.timing.forget_timeout.is_some_and(|timeout| silent_for > timeout)
+                && !topology.has_the_last_copy(node);
             if replaced || timed_out {
-                self.forget(now, node, effects);
+                self.forget(now, node, !replaced, effects);
             }
         }
     }
@@ -362,10 +368,10 @@ impl Controller {
         self.seen.iter().find_map(has_its_address)
     }
 
-    fn forget(&mut self, now: Time, node: NodeId, effects: &mut Vec<Effect>) {
+    fn forget(&mut self, now: Time, node: NodeId, spares_last: bool, effects: &mut Vec<Effect>) {
         let Some(member) = self.topology.members.get(&node) else { return };
         let process = Process { node, incarnation: member.incarnation };
-        let entry = Entry::Forget { mandate: self.topology.mandate, process };
+        let entry = Entry::Forget { mandate: self.topology.mandate, process, spares_last };
         self.once(now, Effect::Propose(entry), effects);
     }
 
@@ -377,6 +383,9 @@ impl Controller {
             let heard = self.seen.get(node).is_some_and(|seen| now.since(seen.heard) < self.timing.reachable);
             heard && !is_gone(node)
         };
+        let is_leaving = |node: &NodeId| {
+            self.leaving.get(node).is_some_and(|heard| now.since(*heard) < self.timing.reachable)
+        };
         let is_dead = |node: &NodeId| self.silent_for(now, *node) > self.timing.replace;
         // A founder that has not announced itself yet votes all the same.
         let zone =
@@ -386,7 +395,9 @@ impl Controller {
         let view = membership::View {
             voters: self.voters.clone(),
             live: members.keys().copied().filter(is_live).collect(),
-            dead: members.keys().copied().filter(is_dead).collect(),
+            leaving: self.voters.iter().copied().filter(is_leaving).collect(),
+            // A founder that lost its disk before it announced itself will never be heard, and nobody tells its address.
+            dead: known.iter().copied().filter(is_dead).collect(),
             members: known.into_iter().map(|node| (node, zone(node))).collect(),
             me: self.me.node,
         };
@@ -405,7 +416,7 @@ impl Controller {
                 let order = HandOver { primary: shard.primary, epoch: shard.epoch, to };
                 effects.push(Effect::HandOver(order));
             }
-            Request::Forget(node) => self.forget(now, node, effects),
+            Request::Forget(node) => self.forget(now, node, false, effects),
             Request::Set { name, value } => effects.push(Effect::Propose(Entry::Set { name, value })),
             Request::User { name, rules } => effects.push(Effect::Propose(Entry::User { name, rules })),
         }

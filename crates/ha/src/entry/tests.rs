@@ -161,11 +161,36 @@ fn old_mandates_are_void() {
 #[test]
 fn a_forgotten_node_is_gone_for_good_and_a_primary_is_replaced_first() {
     let mut topology = three();
-    let forget = |node| Entry::Forget { mandate: Mandate(1), process: process(node, 1) };
+    let forget = |node| Entry::Forget { mandate: Mandate(1), process: process(node, 1), spares_last: false };
     assert_eq!(topology.apply(&forget(1), Rules::default()), Err(Void::IsPrimary));
     assert_eq!(topology.apply(&forget(3), Rules::default()), Ok(Applied::Forgotten));
     assert_eq!(set(&topology), [(1, 1), (2, 1)]);
     assert_eq!(announce(&mut topology, process(3, 9)), Err(Void::Forgotten));
+}
+
+#[test]
+fn silence_does_not_give_up_the_last_copy() {
+    let mut topology = three();
+    for node in 2..=3 {
+        announce(&mut topology, process(node, 2)).unwrap();
+    }
+    assert!(topology.has_the_last_copy(NodeId(1)) && !topology.has_the_last_copy(NodeId(2)));
+    let forget = |spares_last| Entry::Forget { mandate: Mandate(1), process: process(1, 1), spares_last };
+    assert_eq!(topology.apply(&forget(true), Rules::default()), Err(Void::LastCopy));
+    assert_eq!(topology.apply(&forget(false), Rules::default()), Ok(Applied::Forgotten));
+}
+
+#[test]
+fn who_was_forgotten_before_the_shard_began_is_no_replica_of_it() {
+    let mut topology = three();
+    let shard = ShardId(1);
+    let forget = Entry::Forget { mandate: Mandate(1), process: process(3, 1), spares_last: false };
+    topology.apply(&forget, Rules::default()).unwrap();
+    let replicas = (1..=3).map(NodeId).collect();
+    let mandate = Mandate(1);
+    let create = Entry::CreateShard { mandate, shard, primary: process(2, 1), replicas, slots: Vec::new() };
+    topology.apply(&create, Rules::default()).unwrap();
+    assert_eq!(topology.shards[&shard].replicas, [NodeId(1), NodeId(2)].into());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::message::Message;
 use super::node::{Group, Node};
 use crate::raft::{GroupError, Standing};
 use redoubt_ha::topology::Topology;
-use redoubt_ha::{NodeId, Process};
+use redoubt_ha::{NodeId, Process, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinHandle;
 
@@ -14,6 +14,8 @@ const BEHIND_MAX: u64 = 50;
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
+    /// Another leader has begun a change.
+    End,
     Learn(NodeId, String),
     Vote(BTreeSet<NodeId>),
     Remove(NodeId),
@@ -34,7 +36,11 @@ impl Changes {
         self.wanted = Some(voters);
     }
 
-    fn next(&mut self, standing: &Standing, topology: &Topology) -> Option<Step> {
+    /// `since`: who has answered nothing that was sent since then is not there.
+    fn next(&mut self, standing: &Standing, topology: &Topology, since: Time) -> Option<Step> {
+        if standing.half_changed {
+            return Some(Step::End);
+        }
         let knows = |node: &NodeId| standing.voters.contains(node) || standing.learners.contains(node);
         self.joining.retain(|node, _| !knows(node) && !topology.forgotten.contains(node));
         if let Some(gone) = standing.learners.iter().find(|node| topology.forgotten.contains(node)) {
@@ -48,6 +54,8 @@ impl Changes {
             let matched = standing.matched.get(node);
             standing.learners.contains(node)
                 && matched.is_some_and(|matched| matched + BEHIND_MAX >= standing.last)
+                // Heartbeats that lay in a buffer while this node was stopped show nothing.
+                && standing.answered.get(node).is_some_and(|sent| *sent >= since)
         };
         let ready = wanted.difference(&standing.voters).all(has_log);
         (ready && wanted != standing.voters && !wanted.is_empty()).then_some(Step::Vote(wanted))
@@ -60,10 +68,11 @@ impl Node {
         if self.changes.running.as_ref().is_some_and(|running| !running.is_finished()) {
             return;
         }
-        if !self.standing.leads || !self.standing.settled {
+        if !self.standing.leads || !(self.standing.settled || self.standing.half_changed) {
             return;
         }
-        let Some(step) = self.changes.next(&self.standing, &self.topology) else { return };
+        let since = Time(crate::raft::now().0.saturating_sub(self.timing.reachable.0));
+        let Some(step) = self.changes.next(&self.standing, &self.topology, since) else { return };
         let driver = self.driver.clone();
         self.changes.running = Some(tokio::spawn(take(driver, step)));
     }
@@ -88,6 +97,7 @@ impl Node {
 
 async fn take(driver: Group, step: Step) {
     let outcome = match &step {
+        Step::End => driver.end_change().await,
         Step::Learn(node, address) => driver.add_learner(*node, address).await,
         Step::Vote(voters) => driver.change_voters(voters.clone()).await,
         Step::Remove(node) => driver.remove(*node).await,
@@ -114,12 +124,23 @@ mod tests {
         let mut changes = Changes::default();
         let topology = Topology::default();
         standing.matched = [(NodeId(2), 1000), (NodeId(3), 10)].into();
+        standing.answered = [(NodeId(2), Time(70)), (NodeId(3), Time(60))].into();
         changes.want_voters(ids(&[1, 2, 3]));
-        assert_eq!(changes.next(&standing, &topology), None);
+        assert_eq!(changes.next(&standing, &topology, Time(50)), None);
         standing.matched.insert(NodeId(3), 990);
         changes.want_voters(ids(&[1, 2, 3]));
-        assert_eq!(changes.next(&standing, &topology), Some(Step::Vote(ids(&[1, 2, 3]))));
-        assert_eq!(changes.next(&standing, &topology), None, "not without being asked again");
+        assert_eq!(changes.next(&standing, &topology, Time(65)), None, "3 has not answered lately");
+        changes.want_voters(ids(&[1, 2, 3]));
+        assert_eq!(changes.next(&standing, &topology, Time(50)), Some(Step::Vote(ids(&[1, 2, 3]))));
+        assert_eq!(changes.next(&standing, &topology, Time(50)), None, "not without being asked again");
+    }
+
+    #[test]
+    fn a_change_that_was_left_half_done_is_ended_first() {
+        let standing =
+            Standing { voters: ids(&[1, 2]), learners: ids(&[4]), half_changed: true, ..Standing::default() };
+        let topology = Topology { forgotten: ids(&[4]), ..Topology::default() };
+        assert_eq!(Changes::default().next(&standing, &topology, Time(0)), Some(Step::End));
     }
 
     #[test]
@@ -130,9 +151,9 @@ mod tests {
             changes.joining.insert(NodeId(node), format!("h:{node}"));
         }
         let topology = Topology { forgotten: ids(&[4, 6]), ..Topology::default() };
-        assert_eq!(changes.next(&standing, &topology), Some(Step::Remove(NodeId(4))));
+        assert_eq!(changes.next(&standing, &topology, Time(0)), Some(Step::Remove(NodeId(4))));
         let standing = Standing { learners: BTreeSet::new(), ..standing };
-        assert_eq!(changes.next(&standing, &topology), Some(Step::Learn(NodeId(5), "h:5".into())));
-        assert_eq!(changes.next(&standing, &topology), None);
+        assert_eq!(changes.next(&standing, &topology, Time(0)), Some(Step::Learn(NodeId(5), "h:5".into())));
+        assert_eq!(changes.next(&standing, &topology, Time(0)), None);
     }
 }

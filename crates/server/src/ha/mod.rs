@@ -215,17 +215,15 @@ impl Ha {
         self.view.send_replace(Arc::new(view));
     }
 
-    /// Holds replies back, or no longer. What was executed before is let go if nobody had to have it.
-    fn set_hold(&self, shared: &Shared, holds: bool, was_at_once: bool) {
+    /// Holds back replies that tell of what is not committed, or no longer.
+    fn set_hold(&self, shared: &Shared, holds: bool, committed: Option<u64>) {
         let mut hold = self.hold.lock();
         if holds == hold.is_some() {
             return;
         }
         *hold = holds.then(|| shared.log.hold());
-        if let Some(hold) = &*hold
-            && was_at_once
-        {
-            hold.release(shared.log.end());
+        if let (Some(hold), Some(committed)) = (&*hold, committed) {
+            hold.release(committed);
         }
     }
 

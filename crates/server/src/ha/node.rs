@@ -50,8 +50,6 @@ pub(crate) struct Node {
     pub(super) topology: Arc<Topology>,
     pub(super) standing: Standing,
     position: Option<Position>,
-    /// Whether this node leads, and writes are acknowledged as soon as they are executed.
-    pub(super) at_once: bool,
     pub(super) heard: BTreeMap<NodeId, Heard>,
     pub(super) leading: Option<Leading>,
     /// A planned change of primary that was asked for here, of this epoch, until it is given up.
@@ -111,7 +109,6 @@ impl Node {
             topology: Arc::default(),
             standing: Standing::default(),
             position: None,
-            at_once: false,
             heard: BTreeMap::new(),
             leading: None,
             planned: None,

@@ -78,8 +78,8 @@ impl Node {
     pub(super) fn hold_as_needed(&mut self) {
         let leads = self.agent.leads().is_some();
         let at_once = self.agent.acknowledges_at_once();
-        let was_at_once = std::mem::replace(&mut self.at_once, at_once);
-        self.ha().set_hold(self.shared(), leads && !at_once, was_at_once);
+        let committed = self.leading.filter(|_| self.ha().gate.is_serving()).map(|leading| leading.committed);
+        self.ha().set_hold(self.shared(), leads && !at_once, committed);
         if self.shared().replication.watch_end(self.agent.is_alone() && !at_once) {
             self.news.arrived.notify_one();
         }

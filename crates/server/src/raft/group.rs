@@ -84,6 +84,26 @@ impl<F: Facts> Driver<F> {
         Ok(())
     }
 
+    /// Ends a change of the voters that was left half done ([`Standing::half_changed`](super::Standing)).
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn end_change(&self) -> Result<(), GroupError> {
+        self.settled().change(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await?;
+        tracing::info!("A change of the voters of the control plane that was left half done is ended");
+        Ok(())
+    }
+
+    /// The first half of a change: majorities of all these are needed.
+    #[cfg(test)]
+    pub(super) async fn begin_change(&self, config: Vec<BTreeSet<u64>>) {
+        let place = |(node, address): (NodeId, String)| (node.0, Place { address });
+        let places: BTreeMap<u64, Place> = self.members().into_iter().map(place).collect();
+        let membership = openraft::Membership::new(config, places).expect("all have places");
+        let payload = openraft::EntryPayload::Blank;
+        self.settled().raft.append_membership(membership, payload, []).await.expect("it is the leader");
+    }
+
     /// Removes a node from the group, whether it votes or learns.
     ///
     /// # Errors

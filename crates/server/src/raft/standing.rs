@@ -34,8 +34,13 @@ pub struct Standing {
     pub learners: BTreeSet<NodeId>,
     /// Whether that is committed, and not changing.
     pub settled: bool,
+    /// Whether a change of the voters was left half done, by a leader that is gone: majorities of both are needed until
+    /// somebody ends it.
+    pub half_changed: bool,
     /// While it leads: how far each node has the log.
     pub matched: BTreeMap<NodeId, u64>,
+    /// While it leads: when the last of what each node has answered was sent, on the clock of leases.
+    pub answered: BTreeMap<NodeId, Time>,
     /// The last entry this node has.
     pub last: u64,
     /// The last entry it has applied.
@@ -103,6 +108,8 @@ fn read(metrics: &RaftMetrics<Types>, before: &Standing, promise: &Promise, cloc
         clock.time_of(at)
     });
     let voters: BTreeSet<NodeId> = membership.voter_ids().map(NodeId).collect();
+    let is_committed = metrics.membership_config == metrics.committed_membership_config;
+    let is_joint = membership.get_joint_config().len() > 1;
     let all = membership.nodes().map(|(node, _)| NodeId(*node));
     let matched = metrics.replication.iter().flatten();
     Standing {
@@ -114,9 +121,10 @@ fn read(metrics: &RaftMetrics<Types>, before: &Standing, promise: &Promise, cloc
         quorum: quorum.max(before.quorum.filter(|_| leads && !is_elected)),
         learners: all.filter(|node| !voters.contains(node)).collect(),
         voters,
-        settled: metrics.membership_config == metrics.committed_membership_config
-            && membership.get_joint_config().len() <= 1,
+        settled: is_committed && !is_joint,
+        half_changed: is_committed && is_joint,
         matched: matched.map(|(node, id)| (NodeId(*node), id.map_or(0, |id| id.index))).collect(),
+        answered: answered(metrics, clock).filter(|_| leads).unwrap_or_default(),
         last: metrics.last_log_index.unwrap_or(0),
         applied: metrics.last_applied.map_or(0, |id| id.index),
         failed,
@@ -131,6 +139,14 @@ fn quorum_acked(metrics: &RaftMetrics<Types>) -> Option<Instant> {
         return Some(Instant::now());
     }
     Instant::now().checked_sub(metrics.last_quorum_acked?.elapsed())
+}
+
+fn answered(metrics: &RaftMetrics<Types>, clock: &Clock) -> Option<BTreeMap<NodeId, Time>> {
+    let of = |(node, at): (&u64, &Option<_>)| {
+        let at: &openraft::type_config::alias::SerdeInstantOf<Types> = at.as_ref()?;
+        Some((NodeId(*node), clock.time_of(Instant::now().checked_sub(at.elapsed())?)))
+    };
+    Some(metrics.heartbeat.as_ref()?.iter().filter_map(of).collect())
 }
 
 fn report(before: &Standing, new: &Standing) {

@@ -236,6 +236,29 @@ async fn a_node_without_its_disk_joins_as_another() {
 }
 
 #[tokio::test]
+async fn a_change_that_was_left_half_done_is_ended() {
+    let group = Group::new(3).await;
+    let leader = group.leader().await;
+    let boss = &group.nodes[leader];
+    let all: BTreeSet<u64> = group.nodes.iter().map(|node| node.id().0).collect();
+    let stay: BTreeSet<u64> =
+        all.iter().copied().filter(|node| *node != group.nodes[(leader + 1) % 3].id().0).collect();
+    // As if the leader that began it were gone.
+    boss.driver.begin_change(vec![all, stay.clone()]).await;
+    let standing = boss.until("it is half done", |one| one.half_changed).await;
+    assert!(!standing.settled && standing.voters.len() == 3);
+    boss.driver.end_change().await.unwrap();
+    let standing = boss.until("it is done", |one| one.settled).await;
+    assert_eq!(standing.voters, stay.into_iter().map(NodeId).collect());
+    assert_eq!(standing.learners.len(), 1);
+    let now = super::now();
+    let answered =
+        boss.until("all answer", |one| one.answered.values().all(|sent| *sent > now)).await.answered;
+    assert_eq!(answered.len(), 3, "{answered:?}");
+    group.stop().await;
+}
+
+#[tokio::test]
 async fn a_learner_gets_a_snapshot() {
     let mut group = Group::new(1).await;
     group.leader().await;

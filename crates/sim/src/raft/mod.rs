@@ -1,42 +1,27 @@
-//! A small Raft for the simulator: pre-vote, votes, log, membership, transfer of leadership. It is correct and gives the
-//! control plane what a real one may: late commits, leaders that do not know they were deposed, logs applied late. It keeps
-//! the promises of design rule 2: voters do not vote while leases may be live.
+//! A small Raft for the simulator: pre-vote, votes, log, snapshots, joint changes of the group, transfer of leadership. It is
+//! correct and gives the control plane what a real one may: late commits, leaders that do not know they were deposed, logs
+//! applied late, a snapshot in place of entries, changes of the group that a new leader finds half done. It keeps the
+//! promises of design rule 2: voters do not vote while leases may be live.
+
+mod group;
+mod log;
+mod replicate;
+
+pub(crate) use group::Group;
+pub(crate) use log::{Kind, Logged, Snapshot};
 
 use fastrand::Rng;
-use redoubt_ha::entry::Entry;
+use log::Log;
 use redoubt_ha::{NodeId, Rule, Rules, Time, Timing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-
-/// Most entries one message carries.
-const BATCH: usize = 32;
-
-/// Who votes and who only listens.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Group {
-    pub(crate) voters: BTreeSet<NodeId>,
-    pub(crate) learners: BTreeSet<NodeId>,
-}
-
-/// What a log entry is about.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Noop,
-    Group(Group),
-    Entry(Entry),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Logged {
-    pub(crate) term: u64,
-    pub(crate) kind: Kind,
-}
 
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     Vote { pre: bool, transfer: bool, last: (u64, usize) },
     Voted { pre: bool, granted: bool },
     Append { prev: (u64, usize), entries: Vec<Rc<Logged>>, commit: usize, sent: Time },
+    Install { snapshot: Rc<Snapshot>, sent: Time },
     Appended { matched: Option<usize>, sent: Time },
     TimeoutNow,
 }
@@ -74,7 +59,8 @@ pub(crate) struct Raft {
     pub(crate) group: Option<u64>,
     pub(crate) term: u64,
     voted: Option<NodeId>,
-    pub(crate) log: Vec<Rc<Logged>>,
+    pub(crate) log: Log,
+    pub(crate) snapshot: Option<Rc<Snapshot>>,
     // In memory.
     /// The newest group in the log, and where it stands.
     newest_group: (Rc<Group>, usize),
@@ -102,7 +88,8 @@ impl Raft {
             group: None,
             term: 0,
             voted: None,
-            log: Vec::new(),
+            log: Log::default(),
+            snapshot: None,
             newest_group: Default::default(),
             role: Role::Follower,
             leader: None,
@@ -124,7 +111,9 @@ impl Raft {
     /// What is left after a crash: the disk. Rule 2: it keeps out for one lease.
     pub(crate) fn reboot(self, now: Time, rng: &mut Rng) -> Raft {
         let mut raft = Raft::new(self.me, self.timing, self.rules);
-        (raft.group, raft.term, raft.voted, raft.log) = (self.group, self.term, self.voted, self.log);
+        (raft.group, raft.term, raft.voted) = (self.group, self.term, self.voted);
+        (raft.log, raft.snapshot) = (self.log, self.snapshot);
+        raft.commit = raft.snapshot.as_ref().map_or(0, |snapshot| snapshot.index);
         raft.find_group();
         if raft.rules.hold(Rule::LateVoter) {
             raft.promised_until = now.plus(raft.timing.lease);
@@ -136,8 +125,7 @@ impl Raft {
     /// Begins a group.
     pub(crate) fn initialise(&mut self, group: u64, voters: BTreeSet<NodeId>, now: Time) {
         self.group = Some(group);
-        let first = Group { voters, learners: BTreeSet::new() };
-        self.log.push(Rc::new(Logged { term: 0, kind: Kind::Group(first) }));
+        self.log.push(Logged { term: 0, kind: Kind::Group(Group::of(voters)) });
         self.find_group();
         self.election_at = now;
     }
@@ -148,11 +136,8 @@ impl Raft {
 
     /// Membership counts from the moment it is in the log.
     fn find_group(&mut self) {
-        let group = |(at, logged): (usize, &Rc<Logged>)| match &logged.kind {
-            Kind::Group(group) => Some((Rc::new(group.clone()), at)),
-            _ => None,
-        };
-        self.newest_group = self.log.iter().enumerate().rev().find_map(group).unwrap_or_default();
+        let of_snapshot = || self.snapshot.as_ref().map(|snapshot| (snapshot.group.clone(), 0));
+        self.newest_group = self.log.group_before(self.log.len()).or_else(of_snapshot).unwrap_or_default();
     }
 
     fn members_committed(&self) -> bool {
@@ -160,7 +145,7 @@ impl Raft {
     }
 
     fn last(&self) -> (u64, usize) {
-        (self.log.last().map_or(0, |logged| logged.term), self.log.len())
+        (self.log.last_term(), self.log.len())
     }
 
     /// Who has just heard a leader gives it Raft's own lease on top of the random wait.
@@ -174,11 +159,6 @@ impl Raft {
         RaftMessage { group: self.group.unwrap_or(0), term: self.term, from: self.me, body }
     }
 
-    fn has_quorum(&self, of: &BTreeSet<NodeId>) -> bool {
-        let voters = &self.newest_group.0.voters;
-        voters.intersection(of).count() > voters.len() / 2
-    }
-
     pub(crate) fn tick(&mut self, now: Time, rng: &mut Rng, effects: &mut Vec<RaftEffect>) {
         if self.group.is_none() {
             return;
@@ -188,8 +168,10 @@ impl Raft {
                 self.heartbeat_at = now.plus(self.timing.heartbeat);
                 self.replicate(now, effects);
             }
-            // A leader that no quorum answers gives up in the end.
-            if now.since(self.quorum_sent) > self.timing.lease.times(3) {
+            self.change_on(now, effects);
+            // A leader that no quorum answers gives up in the end; one that votes no more, as soon as all know.
+            let is_out = self.members_committed() && !self.members().has_voter(self.me);
+            if is_out || now.since(self.quorum_sent) > self.timing.lease.times(3) {
                 self.step_down(now, rng, effects);
             }
             return;
@@ -197,7 +179,7 @@ impl Raft {
         if now >= self.election_at {
             self.schedule_election(now, false, rng);
             // Rule 2: who must not vote must not stand either.
-            if now >= self.promised_until && self.members().voters.contains(&self.me) {
+            if now >= self.promised_until && self.members().has_voter(self.me) {
                 self.stand(now, true, false, rng, effects);
             }
         }
@@ -212,7 +194,7 @@ impl Raft {
             self.voted = Some(self.me);
         }
         self.votes = [self.me].into();
-        for &to in &self.members().voters {
+        for to in self.members().voters() {
             if to != self.me {
                 let vote = self.message(Body::Vote { pre, transfer, last: self.last() });
                 effects.push(RaftEffect::Send(to, vote));
@@ -222,7 +204,7 @@ impl Raft {
     }
 
     fn count_votes(&mut self, now: Time, rng: &mut Rng, effects: &mut Vec<RaftEffect>) {
-        if !self.has_quorum(&self.votes) {
+        if !self.newest_group.0.has_quorum(|node| self.votes.contains(&node)) {
             return;
         }
         if self.role == Role::PreCandidate {
@@ -235,7 +217,7 @@ impl Raft {
         self.acked.clear();
         self.quorum_sent = now;
         self.heartbeat_at = now.plus(self.timing.heartbeat);
-        self.log.push(Rc::new(Logged { term: self.term, kind: Kind::Noop }));
+        self.log.push(Logged { term: self.term, kind: Kind::Noop });
         effects.push(RaftEffect::Elected { by_transfer: self.by_transfer });
         self.replicate(now, effects);
         self.advance_commit(now, effects);
@@ -261,51 +243,11 @@ impl Raft {
         self.quorum_sent.plus(self.promise_length())
     }
 
-    fn replicate(&mut self, now: Time, effects: &mut Vec<RaftEffect>) {
-        let group = self.members();
-        for &to in group.voters.iter().chain(&group.learners) {
-            if to != self.me {
-                self.append_to(to, now, effects);
-            }
-        }
-        self.advance_commit(now, effects);
-    }
-
-    fn append_to(&mut self, to: NodeId, now: Time, effects: &mut Vec<RaftEffect>) {
-        let next = (*self.next.entry(to).or_insert(self.log.len())).min(self.log.len());
-        let prev = (if next == 0 { 0 } else { self.log[next - 1].term }, next);
-        let entries: Vec<_> = self.log[next..].iter().take(BATCH).cloned().collect();
-        let append = self.message(Body::Append { prev, entries, commit: self.commit, sent: now });
-        effects.push(RaftEffect::Send(to, append));
-    }
-
-    /// Appends an entry, on the leader; says whether it did.
-    pub(crate) fn propose(&mut self, kind: Kind, now: Time, effects: &mut Vec<RaftEffect>) -> bool {
-        if self.role != Role::Leader {
-            return false;
-        }
-        if matches!(kind, Kind::Group(_)) && !(self.members_committed() && self.is_settled()) {
-            return false;
-        }
-        let regroups = matches!(kind, Kind::Group(_));
-        self.log.push(Rc::new(Logged { term: self.term, kind }));
-        if regroups {
-            self.find_group();
-        }
-        self.replicate(now, effects);
-        true
-    }
-
-    /// Whether an entry of the own term is committed: only then may membership change.
-    fn is_settled(&self) -> bool {
-        self.commit > 0 && self.log[self.commit - 1].term == self.term
-    }
-
     /// Whether the node has answered something that was sent just now, and has the log: what was under way for long, or lay
     /// in a buffer while this process was stopped, shows nothing.
-    pub(crate) fn is_responsive(&self, node: NodeId, now: Time) -> bool {
+    pub(crate) fn is_responsive(&self, node: NodeId, behind_max: usize, now: Time) -> bool {
         let answered = self.acked.get(&node).is_some_and(|sent| now.since(*sent) < self.timing.reachable);
-        answered && self.matched.get(&node).is_some_and(|at| *at >= self.commit)
+        answered && self.matched.get(&node).is_some_and(|at| at + behind_max >= self.log.len())
     }
 
     /// Whether no leader was heard for long.
@@ -313,37 +255,18 @@ impl Raft {
         now.since(self.promised_until) > self.timing.lease.times(2) && self.role != Role::Leader
     }
 
-    pub(crate) fn transfer(&mut self, to: NodeId, effects: &mut Vec<RaftEffect>) {
-        let caught_up = self.matched.get(&to) == Some(&self.log.len());
-        if self.role == Role::Leader && to != self.me && caught_up && self.members().voters.contains(&to) {
-            let message = self.message(Body::TimeoutNow);
-            effects.push(RaftEffect::Send(to, message));
-        }
+    /// The voter that has most of the log.
+    pub(crate) fn heir(&self) -> Option<NodeId> {
+        let group = self.members();
+        let others = group.voters().filter(|node| *node != self.me);
+        others.max_by_key(|node| self.matched.get(node).copied())
     }
 
-    fn advance_commit(&mut self, now: Time, effects: &mut Vec<RaftEffect>) {
-        if self.role != Role::Leader {
-            return;
-        }
-        let group = self.members();
-        let voters = &group.voters;
-        let mut matched: Vec<usize> = Vec::with_capacity(voters.len());
-        let mut acked: Vec<Time> = Vec::with_capacity(voters.len());
-        for voter in voters {
-            let own = *voter == self.me;
-            matched.push(if own { self.log.len() } else { *self.matched.get(voter).unwrap_or(&0) });
-            acked.push(if own { now } else { *self.acked.get(voter).unwrap_or(&Time(0)) });
-        }
-        matched.sort_unstable();
-        acked.sort_unstable();
-        let index = (voters.len().max(1) - 1) / 2;
-        let (at, sent) = (matched[index], acked[index]);
-        if at > self.commit && self.log[at - 1].term == self.term {
-            self.commit = at;
-        }
-        if sent > self.quorum_sent || voters.len() == 1 {
-            self.quorum_sent = sent;
-            effects.push(RaftEffect::Quorum(sent));
+    pub(crate) fn transfer(&mut self, to: NodeId, effects: &mut Vec<RaftEffect>) {
+        let caught_up = self.matched.get(&to) == Some(&self.log.len());
+        if self.role == Role::Leader && to != self.me && caught_up && self.members().has_voter(to) {
+            let message = self.message(Body::TimeoutNow);
+            effects.push(RaftEffect::Send(to, message));
         }
     }
 
@@ -379,16 +302,16 @@ impl Raft {
                 }
             }
             Body::Append { prev, entries, commit, sent } if message.term == self.term => {
-                self.promised_until = self.promised_until.max(now.plus(self.promise_length()));
-                if self.role != Role::Follower {
-                    self.step_down(now, rng, effects);
-                }
-                self.leader = Some(from);
-                self.schedule_election(now, true, rng);
+                self.follow(now, from, rng, effects);
                 let matched = self.append(prev, entries, commit);
                 effects.push(RaftEffect::Send(from, self.message(Body::Appended { matched, sent })));
             }
-            Body::Append { sent, .. } => {
+            Body::Install { snapshot, sent } if message.term == self.term => {
+                self.follow(now, from, rng, effects);
+                let matched = Some(self.install(snapshot));
+                effects.push(RaftEffect::Send(from, self.message(Body::Appended { matched, sent })));
+            }
+            Body::Append { sent, .. } | Body::Install { sent, .. } => {
                 effects.push(RaftEffect::Send(from, self.message(Body::Appended { matched: None, sent })));
             }
             Body::Appended { matched, sent } if message.term == self.term && self.role == Role::Leader => {
@@ -399,9 +322,19 @@ impl Raft {
         }
     }
 
+    /// Hears the leader of the term.
+    fn follow(&mut self, now: Time, leader: NodeId, rng: &mut Rng, effects: &mut Vec<RaftEffect>) {
+        self.promised_until = self.promised_until.max(now.plus(self.promise_length()));
+        if self.role != Role::Follower {
+            self.step_down(now, rng, effects);
+        }
+        self.leader = Some(leader);
+        self.schedule_election(now, true, rng);
+    }
+
     /// A node without a group takes part in the first that lists or feeds it.
     fn accepts_group(&self, message: &RaftMessage) -> bool {
-        matches!(message.body, Body::Append { .. } | Body::Vote { .. })
+        matches!(message.body, Body::Append { .. } | Body::Install { .. } | Body::Vote { .. })
     }
 
     fn on_vote(
@@ -437,59 +370,5 @@ impl Raft {
         let mut reply = self.message(Body::Voted { pre, granted });
         reply.term = term;
         effects.push(RaftEffect::Send(from, reply));
-    }
-
-    fn append(&mut self, prev: (u64, usize), entries: Vec<Rc<Logged>>, commit: usize) -> Option<usize> {
-        let (prev_term, prev_index) = prev;
-        let fits =
-            prev_index == 0 || self.log.get(prev_index - 1).is_some_and(|logged| logged.term == prev_term);
-        if !fits {
-            return None;
-        }
-        let mut at = prev_index;
-        let grows = at + entries.len() > self.log.len();
-        for entry in entries {
-            match self.log.get(at) {
-                Some(own) if own.term == entry.term => {}
-                Some(_) => {
-                    assert!(at >= self.commit, "a committed entry is overwritten");
-                    self.log.truncate(at);
-                    self.log.push(entry);
-                    self.find_group();
-                }
-                None => self.log.push(entry),
-            }
-            at += 1;
-        }
-        if grows {
-            self.find_group();
-        }
-        self.commit = self.commit.max(commit.min(at));
-        Some(at)
-    }
-
-    fn on_appended(
-        &mut self,
-        now: Time,
-        from: NodeId,
-        matched: Option<usize>,
-        sent: Time,
-        effects: &mut Vec<RaftEffect>,
-    ) {
-        let acked = self.acked.entry(from).or_default();
-        *acked = (*acked).max(sent);
-        let Some(at) = matched else {
-            let next = self.next.entry(from).or_insert(0);
-            *next = next.saturating_sub(8);
-            return;
-        };
-        let best = self.matched.entry(from).or_default();
-        *best = (*best).max(at);
-        let next = (*best).max(at);
-        self.next.insert(from, next);
-        if next < self.log.len() && self.log.len() - next > BATCH {
-            self.append_to(from, now, effects);
-        }
-        self.advance_commit(now, effects);
     }
 }
