@@ -32,7 +32,7 @@ pub struct Options {
     pub durable: bool,
     /// Whether the nodes live in namespaces, so that links can be cut.
     pub cuttable: bool,
-    /// The size of a disk of its own for each node, megabytes, so that it can be filled.
+    /// The size of a disk of its own for each node, megabytes, so that it can be filled and made to hang.
     pub disk: Option<u32>,
     /// Further settings, for all nodes.
     pub settings: Vec<(String, String)>,
@@ -68,7 +68,7 @@ impl Options {
 
     /// With a small disk for each node.
     #[must_use]
-    pub fn fillable(self) -> Options {
+    pub fn with_disks(self) -> Options {
         Options { disk: Some(DISK_MEGABYTES), ..self }
     }
 
@@ -324,7 +324,8 @@ impl Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
-        // Nodes end before their folders, disks and network go.
+        // Nodes end before their folders, disks and network go; those that wait for a disk do not end.
+        self.disks.iter().for_each(SmallDisk::thaw);
         self.nodes.clear();
         if !self.disks.is_empty() && (self.keep || std::thread::panicking()) {
             eprintln!("the disks of the nodes are not kept");

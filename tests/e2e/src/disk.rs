@@ -1,4 +1,5 @@
-//! A disk of a node's own, of a fixed size, that can be filled: a tmpfs, which needs root.
+//! A disk of a node's own: small, so that it can be filled, and one that can be made to hang: a file with a file system in
+//! it, frozen and thawed. Needs root, and loop devices.
 
 use anyhow::{Context, Result, ensure};
 use std::fs;
@@ -16,13 +17,14 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many megabytes; None, with a line on stderr that says why, where that cannot be had.
+    /// Makes one of so many megabytes, in a file beside the folder, and mounts it there; None, with a line on stderr that
+    /// says why, where that cannot be had.
     pub fn mount(dir: &Path, megabytes: u32) -> Option<SmallDisk> {
         match mount(dir, megabytes) {
             Ok(()) => Some(SmallDisk { dir: dir.to_owned() }),
             Err(error) => {
                 eprintln!(
-                    "SKIPPED: no disks that can be filled here (mounting a tmpfs needs root): {error:#}"
+                    "SKIPPED: no disks of their own here (they need root, mkfs.ext4 and loop devices): {error:#}"
                 );
                 None
             }
@@ -58,20 +60,40 @@ impl SmallDisk {
             _ => Ok(()),
         }
     }
+
+    /// From now on whoever writes or syncs waits; so does whoever would end such a process.
+    ///
+    /// # Errors
+    /// When it cannot be frozen.
+    pub fn freeze(&self) -> Result<()> {
+        run(Command::new("fsfreeze").arg("-f").arg(&self.dir))
+    }
+
+    /// Goes on with what waited; nothing, if it is not frozen.
+    pub fn thaw(&self) {
+        let _ = run(Command::new("fsfreeze").arg("-u").arg(&self.dir));
+    }
 }
 
 fn mount(dir: &Path, megabytes: u32) -> Result<()> {
     ensure!(rustix::process::geteuid().is_root(), "this is not root");
     fs::create_dir_all(dir)?;
-    let size = format!("size={megabytes}m");
-    let output = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "redoubt-e2e"]).arg(dir).output()?;
+    let image = dir.with_extension("disk");
+    fs::File::create(&image)?.set_len(u64::from(megabytes) << 20)?;
+    run(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image))?;
+    run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(dir))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("running {command:?}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "mount: {}", stderr.trim());
+    ensure!(output.status.success(), "{command:?}: {}", stderr.trim());
     Ok(())
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
+        self.thaw();
         // Lazily: a process that is ending may have a file open.
         let _ = Command::new("umount").arg("-l").arg(&self.dir).output();
     }

@@ -46,6 +46,10 @@ enum Fault {
     HandOver(usize),
     /// Its disk is full.
     Fill(usize),
+    /// Its disk hangs.
+    Freeze(usize),
+    /// Killed and forgotten: it comes back as another.
+    Forget(usize),
     /// A command holds all its data, for less or more time than data threads may hang, milliseconds.
     Hang(usize, u64),
 }
@@ -54,7 +58,7 @@ impl Fault {
     /// Whether a copy may be gone for good.
     fn costs_a_copy(self, durable: bool) -> bool {
         match self {
-            Fault::Lose(_) => true,
+            Fault::Lose(_) | Fault::Forget(_) => true,
             Fault::Kill(_) | Fault::Terminate(_) => !durable,
             _ => false,
         }
@@ -70,9 +74,9 @@ impl Fault {
         if durable {
             faults.extend([Fault::KillMajority(node), Fault::KillAll, Fault::Kill(node)]);
         }
-        faults.push(Fault::Hang(node, rng.u64(200..6000)));
+        faults.extend([Fault::Hang(node, rng.u64(200..6000)), Fault::Forget(node)]);
         if !deployment.disks.is_empty() {
-            faults.extend([Fault::Fill(node); 2]);
+            faults.extend([Fault::Fill(node), Fault::Fill(node), Fault::Freeze(node)]);
         }
         if deployment.network.can_cut() {
             faults.extend([Fault::Silence(node), Fault::Part(node), Fault::PartWithClients(node)]);
@@ -193,6 +197,7 @@ impl Round {
             }
             Fault::KillAll => self.kill(&(0..count).collect::<Vec<_>>()),
             Fault::Terminate(node) if all.nodes[node].is_up() => {
+                all.disks.iter().for_each(SmallDisk::thaw);
                 all.nodes[node].term()?;
                 all.nodes[node].wait_exit(PATIENCE).map(drop)
             }
@@ -208,7 +213,12 @@ impl Round {
             }
             Fault::PartWithClients(node) => all.network.isolate(&others(node)),
             Fault::Deafen(from, to) => all.network.cut(Place::Node(from), Place::Node(to)),
-            Fault::Fill(node) => all.disks[node].fill(),
+            Fault::Fill(node) | Fault::Freeze(node) => {
+                // It may be frozen still, and that would hold up this process too.
+                all.disks[node].thaw();
+                if fault == Fault::Fill(node) { all.disks[node].fill() } else { all.disks[node].freeze() }
+            }
+            Fault::Forget(node) => self.forget(node),
             Fault::Hang(node, time) => {
                 // Who cannot be reached hangs already, as it were.
                 drop(all.hang(node, Duration::from_millis(time)));
@@ -223,8 +233,24 @@ impl Round {
         }
     }
 
+    fn forget(&mut self, node: usize) -> Result<()> {
+        let Some(facts) = self.deployment.facts(node) else { return Ok(()) };
+        self.kill(&[node])?;
+        self.deployment.until("a dead node is forgotten", PATIENCE, |all| {
+            let asked = (0..all.nodes.len()).find(|other| all.nodes[*other].is_up())?;
+            let limit = Duration::from_secs(1);
+            let mut link = Link::connect(all.nodes[asked].address, limit).ok()?;
+            let reply = link.call(&["CLUSTER", "FORGET", facts.node()], limit).ok()?;
+            (!reply.is_error()).then_some(())
+        })
+    }
+
     fn kill(&mut self, nodes: &[usize]) -> Result<()> {
         for &node in nodes {
+            if let Some(disk) = self.deployment.disks.get(node) {
+                // Who waits for it does not end.
+                disk.thaw();
+            }
             if self.deployment.nodes[node].is_running() {
                 self.deployment.kill(node)?;
             }
@@ -235,6 +261,7 @@ impl Round {
     /// All faults are over. The dead start in any order, at some distance.
     fn end(&mut self) -> Result<()> {
         self.deployment.network.heal()?;
+        self.deployment.disks.iter().for_each(SmallDisk::thaw);
         self.deployment.disks.iter().try_for_each(SmallDisk::clear)?;
         let mut order: Vec<usize> = (0..self.deployment.nodes.len()).collect();
         self.rng.shuffle(&mut order);

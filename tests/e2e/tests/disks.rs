@@ -1,4 +1,4 @@
-//! Disks that are full: nothing acknowledged is lost, and writes go on where there is space.
+//! Disks that are full or hang: nothing acknowledged is lost, and writes go on where there is a disk that works.
 
 use redoubt_e2e::deployment::PATIENCE;
 use redoubt_e2e::facts::Facts;
@@ -29,7 +29,7 @@ fn primary_fills_up(deployment: &mut Deployment, load: &Load) {
 }
 
 fn appends(policy: &str) -> Options {
-    Options::default().fillable().with("appendonly", "yes").with("appendfsync", policy)
+    Options::default().with_disks().with("appendonly", "yes").with("appendfsync", policy)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_primarys_disk_is_full_always() {
 
 #[test]
 fn the_primarys_snapshots_fail() {
-    let options = Options::default().fillable().with("save", "1 1");
+    let options = Options::default().with_disks().with("save", "1 1");
     under_load(&options, &LoadOptions::default(), primary_fills_up);
 }
 
@@ -84,7 +84,7 @@ fn a_replicas_disk_is_full_everysec() {
 /// What nodes agree on has its space in advance: full disks all around do not keep them from choosing another primary.
 #[test]
 fn all_disks_are_full_and_the_primary_is_killed() {
-    under_load(&Options::default().fillable(), &LoadOptions::default(), |deployment, load| {
+    under_load(&Options::default().with_disks(), &LoadOptions::default(), |deployment, load| {
         let primary = deployment.primary().expect("a primary");
         deployment.disks.iter().for_each(|disk| disk.fill().expect("filled"));
         deployment.kill(primary).expect("killed");
@@ -94,5 +94,33 @@ fn all_disks_are_full_and_the_primary_is_killed() {
         let logs: String = deployment.nodes.iter().map(redoubt_e2e::node::Node::log_text).collect();
         assert!(!logs.contains("Raft log cannot be written"), "{}", deployment.state());
         deployment.disks.iter().for_each(|disk| disk.clear().expect("space again"));
+    });
+}
+
+/// Nothing is refused and nothing goes on: as if its data threads hung.
+#[test]
+fn the_primarys_disk_hangs_always() {
+    let options = appends("always").with("ha-stall-timeout", "1500");
+    under_load(&options, &LoadOptions::default(), |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        let begun = Instant::now();
+        deployment.disks[primary].freeze().expect("frozen");
+        deployment.wait_other_primary(primary).expect("another leads");
+        load.wait_acked(200, PATIENCE).expect("writes go on");
+        eprintln!("writes go on elsewhere {:?} after the disk began to hang", begun.elapsed());
+        deployment.disks[primary].thaw();
+    });
+}
+
+/// With `everysec` nobody waits for that disk. What the nodes agree on goes on without the one that cannot write it.
+#[test]
+fn disks_hang_everysec() {
+    under_load(&appends("everysec"), &LoadOptions::default(), |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        for node in [primary, (primary + 1) % 3] {
+            deployment.disks[node].freeze().expect("frozen");
+            load.wait_acked(1000, PATIENCE).expect("writes go on");
+            deployment.disks[node].thaw();
+        }
     });
 }

@@ -3,6 +3,7 @@
 use crate::shared::unix_ms;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// See the module's text. Sizes are bytes, times seconds.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Figures {
     pub(super) base_bytes: AtomicU64,
     /// What the writer has taken from the queue and not yet done with.
     pub(super) pending_bytes: AtomicU64,
+    /// Since when the writer is at what replies wait for, with `always`.
+    pub(super) writing: Mutex<Option<Instant>>,
     /// Run and offset of the log up to which everything is safe.
     pub(super) synced: Mutex<(u64, u64)>,
     /// A sync runs beside the writer.
@@ -40,6 +43,7 @@ impl Default for Figures {
             last_bytes: AtomicU64::new(0),
             base_bytes: AtomicU64::new(0),
             pending_bytes: AtomicU64::new(0),
+            writing: Mutex::default(),
             synced: Mutex::default(),
             syncing: AtomicBool::new(false),
             delayed_syncs: AtomicU64::new(0),

@@ -26,6 +26,7 @@ use redoubt_replication::ReplId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// `appendfsync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,11 @@ impl Aof {
         let appender = running.as_ref().and_then(|running| running.appender.as_ref());
         let queued = appender.map_or(0, |appender| appender.queue.len());
         queued as u64 + self.figures.pending_bytes.load(Relaxed)
+    }
+
+    /// How long the disk has neither taken nor refused what replies wait for, with `always`.
+    pub(crate) fn hung_for(&self) -> Duration {
+        self.figures.writing.lock().map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// Whether a rewrite waits for something else to end.

@@ -186,9 +186,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the pending batch. After an error all of it is done again, from where the file is sure to be right.
+    /// Goes on with the pending batch, and tells since when while replies wait for it: disks may hang.
     fn advance(&mut self) -> io::Result<()> {
         let always = self.policy() == Policy::Always;
+        *self.shared.aof.figures.writing.lock() = always.then(Instant::now);
+        let outcome = self.go_on(always);
+        *self.shared.aof.figures.writing.lock() = None;
+        outcome
+    }
+
+    /// After an error all of the batch is done again, from where the file is sure to be right.
+    fn go_on(&mut self, always: bool) -> io::Result<()> {
         if always && self.size > self.synced && self.pending.is_none() {
             // `always` begins with what other policies left.
             self.sync()?;

@@ -16,7 +16,7 @@ use redoubt_ha::agent::{self, Agent};
 use redoubt_ha::controller::{self, Controller};
 use redoubt_ha::message::Heartbeat;
 use redoubt_ha::topology::{Announcement, Topology};
-use redoubt_ha::{Epoch, NodeId, Position, Process, Rules, Time, Timing};
+use redoubt_ha::{Epoch, NodeId, Position, Process, Rules, Span, Time, Timing};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -222,7 +222,8 @@ impl Node {
         if let Err(error) = self.orders.start(&self.shared) {
             tracing::error!("could not start a thread: {error}");
         }
-        let stalled_for = self.watchdog.look(&self.shared);
+        let waits_for_disk = Span(self.shared.aof.hung_for().as_micros() as u64);
+        let stalled_for = self.watchdog.look(&self.shared).max(waits_for_disk);
         let lacks_space = self.driver.lacks_space();
         let now = raft::now();
         if lacks_space && self.stepped_aside.is_none_or(|at| now.since(at) > self.timing.retry) {
