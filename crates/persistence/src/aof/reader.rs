@@ -13,7 +13,7 @@ const WORD_MAX: u64 = 1 << 40;
 
 type Result<T> = std::result::Result<T, Error>;
 
-/// Commands that follow each other.
+/// Commands that follow each other; none where a file ends with the annotation of a place.
 #[derive(Clone, Copy, Debug)]
 pub struct Chunk<'a> {
     /// Whole commands as RESP arrays, nothing else.
@@ -132,7 +132,7 @@ impl<R: Read> CommandReader<R> {
                 }
             }
         }
-        if commands == 0 {
+        if commands == 0 && self.place.is_none() {
             return Ok(None);
         }
         let from = std::mem::replace(&mut self.at, end);
@@ -381,13 +381,17 @@ mod tests {
         file.extend_from_slice(&set);
         file.extend_from_slice(b"#redoubt-place:short:1\r\n#redoubt-place:x\r\n");
         file.extend_from_slice(&set);
+        crate::aof::annotate_place(&mut file, &"ab".repeat(20), 99);
         let mut reader = CommandReader::new(&file[..], 0, file.len() as u64);
         let mut places = Vec::new();
         while let Some(chunk) = reader.next_chunk().expect("a good file") {
             places.push((chunk.place.map(|place| (place.stream, place.offset)), chunk.timestamp));
         }
         let stream: [u8; 40] = "ab".repeat(20).as_bytes().try_into().expect("forty bytes");
-        assert_eq!(places, [(None, None), (Some((stream, 77)), Some(5)), (None, None)]);
+        let expected =
+            [(None, None), (Some((stream, 77)), Some(5)), (None, None), (Some((stream, 99)), None)];
+        assert_eq!(places, expected);
+        assert_eq!(reader.intact(), file.len() as u64);
     }
 
     #[test]

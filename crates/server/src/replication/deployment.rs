@@ -157,6 +157,11 @@ impl Deployment {
     }
 }
 
+/// Appends the record that says the epoch of what follows.
+pub(super) fn epoch_record(out: &mut Vec<u8>, epoch: u64) {
+    frame(out, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
+}
+
 /// The epoch that the message of a PING says, if it is a record.
 pub(crate) fn said_epoch(message: &[u8]) -> Option<u64> {
     let digits = message.strip_prefix(EPOCH_MARK.as_bytes())?;
@@ -206,7 +211,7 @@ impl Replication {
     /// Begins a history of our own with the record of its epoch, between two commands: no cut of the data sees half of it.
     fn begin_epoch(&self, shared: &Shared, epoch: u64) {
         let mut record = Vec::new();
-        frame(&mut record, &[b"PING", format!("{EPOCH_MARK}{epoch}").as_bytes()]);
+        epoch_record(&mut record, epoch);
         while_all_held(shared, |txn| {
             self.history.lock().branch(new_id(), shared.log.end());
             self.name_stream(shared);

@@ -24,6 +24,7 @@ pub(crate) use failover::Request as FailoverRequest;
 pub(crate) use feed::{Feed, Refill};
 pub(crate) use link::Follow;
 pub use restart::Origin;
+pub(crate) use restart::place_as_commands;
 pub(crate) use role::Told;
 pub(crate) use wait::{Waiting, Wanted};
 

@@ -1,9 +1,12 @@
 //! What of replication outlives the process: fields of the snapshot, by which a restarted server goes on without a full
 //! sync where it can.
 
+use super::deployment::epoch_record;
 use super::{Replication, new_id};
+use crate::log::frame;
 use crate::shared::Shared;
 use crate::snapshot::Aux;
+use redoubt_persistence::aof::annotate_place;
 use redoubt_replication::ReplId;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -46,6 +49,21 @@ impl Origin {
     pub(crate) fn pass(&mut self, bytes: i64) {
         self.offset = self.offset.map(|offset| offset.saturating_add_signed(bytes));
     }
+}
+
+/// What a base file of commands ends with, to say the same as the fields of a snapshot: the database of the stream, the
+/// record of its epoch, and the place. Nothing if the fields do not say where the data come from.
+pub(crate) fn place_as_commands(aux: &Aux) -> Vec<u8> {
+    let said = |name: &str| aux.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str());
+    let mut out = Vec::new();
+    if let (Some(id), Some(Ok(offset))) = (said("repl-id"), said("repl-offset").map(str::parse)) {
+        frame(&mut out, &[b"SELECT", said("repl-stream-db").unwrap_or("0").as_bytes()]);
+        if let Some(Ok(epoch)) = said("redoubt-epoch").map(str::parse) {
+            epoch_record(&mut out, epoch);
+        }
+        annotate_place(&mut out, id, offset);
+    }
+    out
 }
 
 impl Replication {

@@ -124,6 +124,8 @@ impl Writing<'_> {
         }
         if let Some(trailer) = self.trailer.take() {
             self.write(&trailer.end())?;
+        } else {
+            self.write(&crate::replication::place_as_commands(aux))?;
         }
         Ok(())
     }

@@ -62,6 +62,40 @@ fn a_follower_goes_on_from_its_append_only_file() {
     }
 }
 
+/// With nothing but a base file, be it a snapshot or commands.
+#[test]
+fn a_base_file_says_where_it_stands() {
+    for preamble in ["yes", "no"] {
+        let settings = [APPEND[0], APPEND[1], ("aof-use-rdb-preamble", preamble)];
+        let (primary, follower) = pair(&settings);
+        await_rewrite(&follower);
+        let mut client = primary.client();
+        for line in ["SELECT 1", "SET k 1", "SELECT 2", "SET k 2", "SELECT 1", "SET l 1"] {
+            client.line(line);
+        }
+        primary.await_ack(&follower, 1);
+        follower.line("BGREWRITEAOF");
+        await_rewrite(&follower);
+        let position = follower.position();
+        let follower = Node::on(follower.stop(), 2, 2, &settings);
+        assert_eq!(follower.position(), position, "aof-use-rdb-preamble {preamble}");
+        // The stream goes on where its database was.
+        client.line("APPEND l 2");
+        follower.follow(&primary, 1);
+        primary.await_ack(&follower, 1);
+        assert_eq!(follower.resyncs(), [0; 0]);
+        assert_eq!(follower.digest(), primary.digest());
+        // And so does the file.
+        client.line("APPEND l 3");
+        primary.await_ack(&follower, 1);
+        let follower = Node::on(follower.stop(), 2, 3, &settings);
+        follower.follow(&primary, 1);
+        primary.await_ack(&follower, 1);
+        assert_eq!(follower.resyncs(), [0; 0]);
+        assert_eq!(follower.digest(), primary.digest(), "aof-use-rdb-preamble {preamble}");
+    }
+}
+
 #[test]
 fn a_primary_goes_on_from_its_append_only_file() {
     let (primary, mut follower) = pair(&APPEND);
