@@ -69,6 +69,51 @@ fn a_planned_change_of_primary_goes_where_it_is_told() {
     assert!(forced.text().starts_with("ERR"), "{forced:?}");
 }
 
+/// What all know of a node's priority.
+fn is_known(deployment: &Deployment, node: &Server, priority: &str) -> bool {
+    let id = field(node, "ha", "ha_node_id");
+    let says = |other: &Server| {
+        let info = call(other, &["INFO", "ha"]).text();
+        let line =
+            info.lines().find(|line| line.starts_with("ha_node") && line.contains(&format!("id={id},")));
+        line.is_some_and(|line| line.contains(&format!(",priority={priority},")))
+    };
+    deployment.nodes.iter().all(says)
+}
+
+#[test]
+fn who_may_lead_next_is_set_while_it_runs() {
+    let mut deployment = Deployment::start(&[]);
+    let set = |deployment: &Deployment, node: &Server, priority: &str| {
+        assert_eq!(call(node, &["CONFIG", "SET", "replica-priority", priority]), ok());
+        until("all know", || is_known(deployment, node, priority));
+    };
+    // Each in turn must not, and each in turn goes first.
+    for turn in 0..2 {
+        let others = deployment.others();
+        let (never, next) = (others[turn], others[1 - turn]);
+        set(&deployment, never, "0");
+        assert_eq!(setting(next, "replica-priority"), "100", "it is a node's own setting");
+        assert_eq!(call(next, &["FAILOVER"]), ok());
+        until("the one that may leads", || field(next, "ha", "ha_serving") == "1");
+        deployment.settle();
+        set(&deployment, never, "100");
+    }
+    for turn in 0..2 {
+        let first = deployment.others()[turn];
+        set(&deployment, first, "5");
+        assert_eq!(call(first, &["FAILOVER"]), ok());
+        until("the first of them leads", || field(first, "ha", "ha_serving") == "1");
+        deployment.settle();
+        set(&deployment, first, "100");
+    }
+    let never = deployment.others()[0].port;
+    set(&deployment, deployment.others()[0], "0");
+    deployment.kill_primary();
+    let primary = deployment.primary();
+    assert_ne!(deployment.nodes[primary].port, never);
+}
+
 #[test]
 fn a_node_that_is_gone_is_forgotten_and_one_that_lives_is_not() {
     let mut deployment = Deployment::start(&[]);

@@ -173,6 +173,11 @@ impl Agent {
         self.me
     }
 
+    /// Says this of its priority from the next heartbeat on (`replica-priority`).
+    pub fn set_priority(&mut self, priority: u32) {
+        self.announcement.priority = priority;
+    }
+
     /// The epoch this process leads in, if it does.
     #[must_use]
     pub fn leads(&self) -> Option<Epoch> {

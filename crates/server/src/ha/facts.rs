@@ -72,12 +72,13 @@ fn print_members(view: &View, page: &mut Page) {
         let heard = view.heard.get(&node).filter(|heard| heard.process == process);
         let offset = heard.and_then(|heard| heard.position).map_or(-1, |position| position.offset as i64);
         let line = format_args!(
-            "id={},address={},role={role},in_sync={},voter={},silent_ms={},offset={offset},zone={}",
+            "id={},address={},role={role},in_sync={},voter={},silent_ms={},offset={offset},priority={},zone={}",
             name(node),
             member.announcement.clients,
             u8::from(shard.is_some_and(|shard| shard.is_in_sync(process))),
             u8::from(view.standing.voters.contains(&node)),
             view.silent_ms(node, now).map_or(-1, |silent| silent as i64),
+            member.announcement.priority,
             member.announcement.zone
         );
         page.field(&format!("ha_node{number}"), line);

@@ -230,6 +230,8 @@ impl Node {
             self.stepped_aside = Some(now);
             self.step_aside();
         }
+        // Of what a node announces, the setting that may change while it runs.
+        self.agent.set_priority(self.shared.values().replication.replica_priority);
         let writable = !self.shared.refusal.is_on() && !lacks_space;
         self.agent_input(agent::Input::Health { stalled_for, writable });
         self.controller_input(controller::Input::Tick);
