@@ -130,11 +130,16 @@ impl Session {
     #[cold]
     fn waits_for_handover(&mut self, command: &Command) -> Result<bool, CommandError> {
         let Some(ha) = &self.shared.ha else { return Ok(false) };
+        let flags = command.spec.flags;
         let writes = self.may_write_now(command);
-        if !ha.gate.is_serving() && (writes || command.spec.flags.any(Flags::WRITE.with(Flags::READONLY))) {
+        let changes = flags.has(Flags::WRITE) || self.executes(command, |multi| multi.changes);
+        if !ha.gate.is_serving() {
+            let touches = writes || flags.has(Flags::READONLY) || self.executes(command, |multi| multi.reads);
             // Whoever has just been fenced executes nothing, whatever replication knows of that yet.
             return match ha.view().role {
-                crate::ha::Role::Replica { .. } if !writes => Ok(false),
+                _ if !touches => Ok(false),
+                // Messages of its clients are for its own subscribers, as on a replica of Redis.
+                crate::ha::Role::Replica { .. } if !changes => Ok(false),
                 crate::ha::Role::Replica { .. } => Err(READ_ONLY),
                 _ => Err(CommandError::text(
                     "CLUSTERDOWN This node does not serve: the deployment has no primary yet",
@@ -144,7 +149,7 @@ impl Session {
         if !writes {
             return Ok(false);
         }
-        if ha.gate.refuses_writes() {
+        if changes && ha.gate.refuses_writes() {
             return Err(NO_REPLICAS);
         }
         self.held = ha.gate.holds_writes();

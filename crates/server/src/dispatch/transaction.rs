@@ -26,6 +26,8 @@ pub(crate) struct Multi {
     pub(crate) writes: bool,
     /// Some queued command changes keys.
     pub(crate) changes: bool,
+    /// Some queued command only reads keys.
+    pub(crate) reads: bool,
     /// Some queued command needs memory.
     pub(crate) needs_memory: bool,
     /// What the queued commands need of the primary.
@@ -94,6 +96,7 @@ impl Session {
         if !multi.doomed {
             multi.writes |= Session::may_write(command);
             multi.changes |= command.spec.is_write();
+            multi.reads |= command.spec.flags.has(Flags::READONLY);
             multi.needs_memory |= command.spec.flags.has(Flags::DENYOOM);
             multi.note(command, args);
             let words = args.words().iter().map(|word| Box::from(*word)).collect();

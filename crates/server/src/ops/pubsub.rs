@@ -71,7 +71,9 @@ impl Session {
 
     fn tell_replicas(&mut self, ctx: &mut Context<'_>, args: &Args<'_>) {
         let replication = &self.shared.replication;
-        if replication.is_active() && !replication.follows() {
+        // Nobody but a primary writes a stream, whatever replication knows of that yet.
+        let leads = !replication.follows() && self.shared.ha.as_ref().is_none_or(|ha| ha.gate.is_serving());
+        if replication.is_active() && leads {
             ctx.txn.effect(args.words());
             // Outside of a transaction nothing is held.
             if ctx.txn.held().is_empty() {
