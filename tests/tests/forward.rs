@@ -242,6 +242,81 @@ fn nodes_answer_as_they_are_told_to() {
     until("all know", || other.client().line("CONFIG GET ha-route").list()[1].text() == "off");
     assert_eq!(client.line("GET k").text(), "w");
     assert!(client.line("SET k x").text().starts_with("READONLY"));
+    // As on a replica of Redis, messages are for its own subscribers.
+    let mut listener = other.client();
+    listener.line("SUBSCRIBE news");
+    let offset = number(primary, "replication", "master_repl_offset");
+    assert_eq!(client.line("PUBLISH news one"), Reply::Int(1));
+    for (change, answer) in [("GET k", "w"), ("SET k x", "EXECABORT")] {
+        ["MULTI", change, "PUBLISH news two"].iter().for_each(|line| drop(client.line(line)));
+        let reply = client.line("EXEC");
+        let text = if reply.is_error() { reply.text() } else { reply.list()[0].text() };
+        assert!(text.starts_with(answer), "{text}");
+    }
+    assert_eq!(primary.client().line("PUBLISH news three"), Reply::Int(0));
+    for text in ["one", "two", "three"] {
+        assert_eq!(listener.read().unwrap().list()[2].text(), text);
+    }
+    until("the replica has the primary's stream and nothing else", || {
+        let at = |node| number(node, "replication", "master_repl_offset");
+        at(primary) > offset && at(primary) == at(other)
+    });
+}
+
+/// CLIENT UNBLOCK and CLIENT KILL are said to the node that the client is connected to; and the nodes understand each other
+/// whatever the commands are called.
+#[test]
+fn blocked_clients_are_reached_through_their_node() {
+    let renames =
+        ["SELECT choose", "CLIENT cli", "MULTI begin", "EXEC commit"].map(|pair| ("rename-command", pair));
+    let deployment = Deployment::start(&renames);
+    let (primary, other) = (&deployment.nodes[deployment.primary()], deployment.other());
+    let mut client = other.client();
+    for line in ["choose 3", "cli SETNAME somebody", "SET k v", "begin", "APPEND k w"] {
+        assert!(!client.line(line).is_error(), "{line}");
+    }
+    assert_eq!(client.line("commit").list(), [Reply::Int(2)]);
+    assert!(primary.client().line("cli LIST").text().contains("name=somebody"));
+    let mut waiting = other.client();
+    let id = waiting.line("cli ID").int();
+    assert_eq!(waiting.line("choose 3").text(), "OK");
+    let mut ask = |line: String| client.line(&line);
+    assert_eq!(ask(format!("cli UNBLOCK {id}")), Reply::Int(0));
+    let mut unblock = |how: &str| {
+        until("it is blocked", || ask(format!("cli UNBLOCK {id} {how}")) == Reply::Int(1));
+    };
+    for call in [&["BLPOP", "none", "0"][..], &["XREAD", "BLOCK", "0", "STREAMS", "none", "$"]] {
+        waiting.send(call).unwrap();
+        unblock("TIMEOUT");
+        assert!(waiting.read().unwrap().is_nil());
+        waiting.send(call).unwrap();
+        unblock("ERROR");
+        let text = waiting.read().unwrap().text();
+        assert_eq!(text, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    }
+    waiting.send(&["WAIT", "7", "0"]).unwrap();
+    unblock("TIMEOUT");
+    assert_eq!(waiting.read().unwrap(), Reply::Int(2));
+    // Only what waits now is given up, whatever came behind it.
+    let calls: [&[&str]; 3] = [&["BLPOP", "none", "0"], &["BLPOP", "some", "0"], &["GET", "k"]];
+    let pipeline: Vec<u8> = calls.iter().flat_map(|call| encode(call)).collect();
+    waiting.send_raw(&pipeline).unwrap();
+    unblock("TIMEOUT");
+    assert!(waiting.read().unwrap().is_nil());
+    assert_eq!(ask("RPUSH some x".into()), Reply::Int(1));
+    assert_eq!(waiting.read().unwrap().list()[1].text(), "x");
+    assert_eq!(waiting.read().unwrap().text(), "vw");
+    waiting.send(&["BLPOP", "none", "0"]).unwrap();
+    until("it is blocked", || {
+        ask("cli LIST".into())
+            .text()
+            .lines()
+            .any(|line| line.starts_with(&format!("id={id} ")) && line.contains("flags=b"))
+    });
+    assert_eq!(ask(format!("cli KILL ID {id}")), Reply::Int(1));
+    assert!(waiting.read().is_err());
+    // What is pushed now is not lost to somebody who has gone.
+    until("its connection to the primary is gone", || field(primary, "clients", "blocked_clients") == "0");
 }
 
 #[test]

@@ -27,6 +27,15 @@ impl Renames {
         Some(Renames { names })
     }
 
+    /// The name that a command of the table answers to; nothing if it was removed.
+    pub fn name_of(&self, name: &'static [u8]) -> Option<&[u8]> {
+        if !self.names.contains_key(&name.to_ascii_lowercase()) {
+            return Some(name);
+        }
+        let is_it = |command: &Command| command.spec.name.as_bytes().eq_ignore_ascii_case(name);
+        self.names.iter().find(|(_, command)| command.is_some_and(is_it)).map(|(name, _)| name.as_slice())
+    }
+
     /// The command that answers to this name, if it is among those seen.
     pub fn lookup(&self, name: &[u8], seen: &Index) -> Option<&'static Command> {
         match self.names.get(&name.to_ascii_lowercase()) {

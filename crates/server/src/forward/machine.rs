@@ -96,6 +96,9 @@ pub(crate) struct Machine {
     /// What the connection begins with, or what changes its state; goes before the queue.
     setup: Vec<u8>,
     setup_sent: usize,
+    /// Goes behind the queue, and is not answered.
+    word: Vec<u8>,
+    word_sent: usize,
     scanner: Scanner,
     /// Where the reply being read begins in the buffer.
     frame: usize,
@@ -119,6 +122,8 @@ impl Default for Machine {
             phase: Phase::Away,
             setup: Vec::new(),
             setup_sent: 0,
+            word: Vec::new(),
+            word_sent: 0,
             scanner: Scanner::default(),
             frame: 0,
             skipped: 0,
@@ -150,6 +155,19 @@ impl Machine {
     /// Whether a request is under way that may wait for a key.
     pub(crate) fn may_block(&self) -> bool {
         self.entries.iter().any(|entry| entry.nature.blocks)
+    }
+
+    /// Whether the primary has a request now that may wait for a key.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.entries.front().is_some_and(|entry| entry.nature.blocks && self.front + entry.len <= self.sent)
+    }
+
+    /// Says this to the primary, behind what has been sent, if it has a request that waits.
+    pub(crate) fn interrupt(&mut self, word: Vec<u8>) {
+        if self.is_blocked() && self.word.is_empty() {
+            self.word = word;
+        }
     }
 
     /// Memory it takes, bytes.
@@ -217,11 +235,18 @@ impl Machine {
     pub(crate) fn unsent(&self, may_send: bool) -> &[u8] {
         if self.setup_sent < self.setup.len() {
             &self.setup[self.setup_sent..]
+        } else if !self.word.is_empty() && self.is_words_turn() {
+            &self.word[self.word_sent..]
         } else if self.phase == Phase::Ready && may_send {
             &self.queue[self.sent..]
         } else {
             &[]
         }
+    }
+
+    /// Between two requests.
+    fn is_words_turn(&self) -> bool {
+        self.phase == Phase::Ready && (self.word_sent > 0 || self.sent == self.queue.len())
     }
 
     /// `n` bytes of what is unsent were written.
@@ -233,6 +258,11 @@ impl Machine {
                 // It may hold a password.
                 self.setup = Vec::new();
                 self.setup_sent = 0;
+            }
+        } else if !self.word.is_empty() && self.is_words_turn() {
+            self.word_sent += n;
+            if self.word_sent == self.word.len() {
+                self.forget_word();
             }
         } else {
             self.sent += n;
@@ -343,6 +373,10 @@ impl Machine {
     #[inline]
     fn answered(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
+        if self.word_sent == 0 && !self.word.is_empty() {
+            // It was about this request.
+            self.forget_word();
+        }
         self.front += entry.len;
         self.skipped = 0;
         self.losses = 0;
@@ -394,7 +428,13 @@ impl Machine {
         self.rewind(self.front);
     }
 
+    fn forget_word(&mut self) {
+        self.word = Vec::new();
+        self.word_sent = 0;
+    }
+
     fn rewind(&mut self, front: usize) {
+        self.forget_word();
         self.front = front;
         self.sent = front;
         self.skipped = 0;

@@ -18,7 +18,7 @@ mod trunk;
 pub(crate) use admit::{Away, Need, may_share, need};
 pub(crate) use course::Course;
 pub(crate) use machine::{NOT_PRIMARY, Nature, Received};
-pub(crate) use relay::{Happened, Relay, exec_request};
+pub(crate) use relay::{Happened, Relay, exec_request, unblock_request};
 pub(crate) use trunk::Trunks;
 
 use crate::ha::Route;

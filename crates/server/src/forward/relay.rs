@@ -5,6 +5,7 @@ use super::course::{Course, Facts, Limits, course};
 use super::machine::{Machine, Nature};
 use super::state::{Commands, State, encode};
 use super::trunk::{Berth, Trunks};
+use crate::dispatch::renames::Renames;
 use crate::dispatch::{Multi, Session};
 use crate::ha::{Endpoint, Route, View};
 use crate::net::connection;
@@ -228,7 +229,7 @@ impl Relay {
             return;
         }
         upstream.state = State::of(session);
-        let Commands { bytes, count } = upstream.state.greeting(&self.shared);
+        let Commands { bytes, count, .. } = upstream.state.greeting(&self.shared);
         self.machine.attach(bytes, count);
         self.changed = false;
     }
@@ -248,7 +249,7 @@ impl Relay {
             self.moves |= wanted.common().as_ref() != Some(berth.state());
             return;
         }
-        let Commands { bytes, count } = upstream.state.changes(&wanted);
+        let Commands { bytes, count, .. } = upstream.state.changes(&wanted, self.shared.renamed.as_ref());
         upstream.state = wanted;
         if count > 0 {
             upstream.since = Instant::now();
@@ -273,6 +274,11 @@ impl Relay {
             upstream.state.watches = false;
             upstream.state.db = db.unwrap_or(upstream.state.db);
         }
+    }
+
+    /// The client is to wait no longer (CLIENT UNBLOCK): has the primary told.
+    pub(crate) fn unblock(&mut self, with_error: bool) {
+        self.machine.interrupt(unblock_request(with_error, self.shared.renamed.as_ref()));
     }
 
     /// Closes the connection, if there is one. The machine has been told.
@@ -431,11 +437,11 @@ impl Relay {
     /// Takes over the transaction that EXEC ends, to be sent in one piece.
     pub(crate) fn carry_transaction(&mut self, transaction: Multi, nature: Nature) {
         self.keep_apart();
-        let mut request = Vec::new();
-        encode(&[b"MULTI"], &mut request);
-        let count = transaction.each(|words| encode(words, &mut request));
-        encode(&[b"EXEC"], &mut request);
-        self.machine.carry(&request, Nature { skips: count + 1, ..nature });
+        let mut request = Commands::new(self.shared.renamed.as_ref());
+        request.add(b"MULTI", &[]);
+        let count = transaction.each(|words| encode(words, &mut request.bytes));
+        request.add(b"EXEC", &[]);
+        self.machine.carry(&request.bytes, Nature { skips: count + 1, ..nature });
         self.special = Some(Special { transaction: Some(transaction), muted: nature.muted });
     }
 
@@ -473,9 +479,16 @@ fn limits(view: &View) -> Limits {
     }
 }
 
+/// What a node that relays a client says behind a command that waits, to have it wait no longer. It is not answered.
+pub(crate) fn unblock_request(with_error: bool, renames: Option<&Renames>) -> Vec<u8> {
+    let mut request = Commands::new(renames);
+    request.add(b"REPLCONF", &[b"redoubt-unblock", if with_error { b"error" } else { b"timeout" }]);
+    request.bytes
+}
+
 /// The request EXEC.
-pub(crate) fn exec_request() -> Vec<u8> {
-    let mut request = Vec::new();
-    encode(&[b"EXEC"], &mut request);
-    request
+pub(crate) fn exec_request(renames: Option<&Renames>) -> Vec<u8> {
+    let mut request = Commands::new(renames);
+    request.add(b"EXEC", &[]);
+    request.bytes
 }

@@ -3,8 +3,10 @@
 
 use crate::client::flag;
 use crate::dispatch::Session;
+use crate::dispatch::renames::Renames;
 use crate::shared::Shared;
 use redoubt_resp::Reply;
+use smallvec::SmallVec;
 
 /// The state of a connection, as far as the replies to commands on data depend on it, or people who look at the primary's
 /// list of clients.
@@ -37,16 +39,22 @@ impl Default for State {
     }
 }
 
-/// Commands, and how many.
-#[derive(Default)]
-pub(super) struct Commands {
+/// Commands, and how many. The node they are for has renamed those that this one has.
+pub(super) struct Commands<'n> {
     pub(super) bytes: Vec<u8>,
     pub(super) count: usize,
+    renames: Option<&'n Renames>,
 }
 
-impl Commands {
-    pub(super) fn add(&mut self, words: &[&[u8]]) {
-        encode(words, &mut self.bytes);
+impl<'n> Commands<'n> {
+    pub(super) fn new(renames: Option<&'n Renames>) -> Commands<'n> {
+        Commands { bytes: Vec::new(), count: 0, renames }
+    }
+
+    pub(super) fn add(&mut self, name: &'static [u8], args: &[&[u8]]) {
+        let name = self.renames.and_then(|renames| renames.name_of(name)).unwrap_or(name);
+        let words: SmallVec<[&[u8]; 4]> = std::iter::once(name).chain(args.iter().copied()).collect();
+        encode(&words, &mut self.bytes);
         self.count += 1;
     }
 }
@@ -82,43 +90,43 @@ impl State {
     }
 
     /// What a connection begins with that is to have this state, from a node of this deployment.
-    pub(super) fn greeting(&self, shared: &Shared) -> Commands {
-        let mut commands = State::default().changes(self);
+    pub(super) fn greeting<'s>(&self, shared: &'s Shared) -> Commands<'s> {
+        let mut commands = State::default().changes(self, shared.renamed.as_ref());
         let cluster = shared.ha.as_ref().and_then(|ha| ha.view().cluster);
         let cluster = cluster.map(|id| format!("{id:032x}")).unwrap_or_default();
-        commands.add(&[b"REPLCONF", b"redoubt-relay", cluster.as_bytes()]);
+        commands.add(b"REPLCONF", &[b"redoubt-relay", cluster.as_bytes()]);
         commands
     }
 
     /// What brings a connection from this state to that of `wanted`.
-    pub(super) fn changes(&self, wanted: &State) -> Commands {
-        let mut commands = Commands::default();
+    pub(super) fn changes<'n>(&self, wanted: &State, renames: Option<&'n Renames>) -> Commands<'n> {
+        let mut commands = Commands::new(renames);
         if let Some((user, password)) =
             wanted.credentials.as_ref().filter(|_| self.credentials != wanted.credentials)
         {
-            commands.add(&[b"AUTH", user, password]);
+            commands.add(b"AUTH", &[user, password]);
         }
         if self.resp3 != wanted.resp3 {
-            commands.add(&[b"HELLO", if wanted.resp3 { b"3" } else { b"2" }]);
+            commands.add(b"HELLO", &[if wanted.resp3 { b"3" } else { b"2" }]);
         }
         if self.name != wanted.name {
-            commands.add(&[b"CLIENT", b"SETNAME", &wanted.name]);
+            commands.add(b"CLIENT", &[b"SETNAME", &wanted.name]);
         }
         for (at, option) in [&b"LIB-NAME"[..], b"LIB-VER"].into_iter().enumerate() {
             if self.library[at] != wanted.library[at] {
-                commands.add(&[b"CLIENT", b"SETINFO", option, &wanted.library[at]]);
+                commands.add(b"CLIENT", &[b"SETINFO", option, &wanted.library[at]]);
             }
         }
         for (at, option) in [&b"NO-EVICT"[..], b"NO-TOUCH"].into_iter().enumerate() {
             if self.flags[at] != wanted.flags[at] {
-                commands.add(&[b"CLIENT", option, if wanted.flags[at] { b"ON" } else { b"OFF" }]);
+                commands.add(b"CLIENT", &[option, if wanted.flags[at] { b"ON" } else { b"OFF" }]);
             }
         }
         if self.db != wanted.db {
-            commands.add(&[b"SELECT", wanted.db.to_string().as_bytes()]);
+            commands.add(b"SELECT", &[wanted.db.to_string().as_bytes()]);
         }
         if self.watches && !wanted.watches {
-            commands.add(&[b"UNWATCH"]);
+            commands.add(b"UNWATCH", &[]);
         }
         commands
     }
@@ -131,7 +139,7 @@ mod tests {
     #[test]
     fn only_what_differs_is_said() {
         let new = State::default();
-        assert_eq!(new.changes(&new).count, 0);
+        assert_eq!(new.changes(&new, None).count, 0);
         let wanted = State {
             db: 3,
             resp3: true,
@@ -141,7 +149,7 @@ mod tests {
             flags: [false, true],
             watches: true,
         };
-        let all = new.changes(&wanted);
+        let all = new.changes(&wanted, None);
         assert_eq!(all.count, 6);
         let text = String::from_utf8(all.bytes).unwrap().replace("\r\n", " ");
         assert_eq!(
@@ -150,6 +158,18 @@ mod tests {
              *4 $6 CLIENT $7 SETINFO $8 LIB-NAME $3 lib *3 $6 CLIENT $8 NO-TOUCH $2 ON *2 $6 SELECT $1 3 "
         );
         let unwatched = State { watches: false, ..wanted.clone() };
-        assert_eq!(wanted.changes(&unwatched).bytes, b"*1\r\n$7\r\nUNWATCH\r\n");
+        assert_eq!(wanted.changes(&unwatched, None).bytes, b"*1\r\n$7\r\nUNWATCH\r\n");
+    }
+
+    #[test]
+    fn commands_go_by_the_names_they_were_given() {
+        let rename = |from: &str, to: &str| crate::config::Rename { from: from.into(), to: to.into() };
+        let renames = [rename("select", "choose"), rename("AUTH", ""), rename("hello", "AUTH")];
+        let renames = Renames::new(&renames).unwrap();
+        let wanted = State { db: 3, resp3: true, ..State::default() };
+        let all = State::default().changes(&wanted, Some(&renames));
+        let text = String::from_utf8(all.bytes).unwrap().replace("\r\n", " ");
+        assert_eq!(text, "*2 $4 auth $1 3 *2 $6 choose $1 3 ");
+        assert_eq!(renames.name_of(b"AUTH"), None);
     }
 }

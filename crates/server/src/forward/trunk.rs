@@ -122,7 +122,7 @@ impl Trunk {
     /// Says who is speaking, and waits until that is taken. What came beyond it.
     async fn greet(&self, stream: &mut TcpStream) -> io::Result<Vec<u8>> {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let Commands { bytes, count } = self.state.greeting(&self.shared);
+        let Commands { bytes, count, .. } = self.state.greeting(&self.shared);
         stream.write_all(&bytes).await?;
         let mut buf = Vec::with_capacity(READ_BYTES);
         let mut scanner = Scanner::default();

@@ -253,7 +253,13 @@ impl Connection {
         }
         let mut held_up = false;
         for turn in 0.. {
-            if self.closing || self.session.is_waiting() {
+            if self.closing {
+                break;
+            }
+            if self.session.is_waiting() {
+                if self.is_blocked_relay() && self.take_unblock() {
+                    continue;
+                }
                 break;
             }
             // `poll_event` writes then, and comes back for the requests that are left.
@@ -261,7 +267,10 @@ impl Connection {
             if held_up {
                 break;
             }
-            if self.input.is_empty() || !self.run_batch() || self.input.is_empty() {
+            if self.input.is_empty()
+                || !(self.run_batch() || self.is_blocked_relay())
+                || self.input.is_empty()
+            {
                 break;
             }
             if self.output.pending() >= FLUSH_BYTES && (!self.check_limits() || !self.flush_now().await) {
@@ -458,6 +467,9 @@ impl Connection {
             match mail {
                 Mail::Kill => return false,
                 Mail::Unblock { with_error } => {
+                    if let Some(relay) = &mut self.relay {
+                        relay.unblock(with_error);
+                    }
                     let mut local = self.local.borrow_mut();
                     self.session.unblock(&mut local, with_error, &mut self.output);
                 }
@@ -559,6 +571,7 @@ impl Connection {
         let own = self.input.capacity() + self.output.memory() + size_of::<Self>();
         client.memory.store(own + relay, Relaxed);
         client.set(flag::CLOSING, self.closing);
+        self.show_blocked();
     }
 
     /// Closes clients whose buffers outgrew their limits. False when it does.

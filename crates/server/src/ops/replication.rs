@@ -66,6 +66,10 @@ impl Session {
         if args.len() == 3 && args.is(1, "redoubt-relay") && self.shared.ha.is_some() {
             return self.become_relay(args.get(2), scope);
         }
+        if self.away.relays && args.len() == 3 && args.is(1, "redoubt-unblock") {
+            // The call it was about was answered meanwhile.
+            return Ok(());
+        }
         let ask = self.peer.replconf(args.rest(1));
         match ask.map_err(|error| CommandError::owned(error.to_string()))? {
             Ask::Ok => self.reply(scope).ok(),

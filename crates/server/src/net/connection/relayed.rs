@@ -4,17 +4,19 @@
 //! that replies keep their order and the state of the connection has one owner: the session.
 
 use super::{Connection, Request};
+use crate::client::flag;
 use crate::config::Routing;
 use crate::dispatch::Flow;
 use crate::dispatch::blocking::DEMOTED;
 use crate::forward::{
     Course, Happened, NOT_PRIMARY, Nature, Need, Received, Relay, exec_request, may_share, need,
+    unblock_request,
 };
 use crate::ha::Route;
 use crate::shared::unix_ms;
 use redoubt_commands::spec::{Flags, Run, ServerOp};
 use redoubt_commands::table::Command;
-use redoubt_resp::{Reply, RequestParser};
+use redoubt_resp::{Reply, RequestParser, Status};
 use smallvec::SmallVec;
 use std::future::poll_fn;
 use std::sync::atomic::Ordering::Relaxed;
@@ -126,11 +128,12 @@ impl Connection {
     /// This node is the primary: what has not been answered is executed here.
     fn go_home(&mut self) {
         let Some(mut relay) = self.relay.take() else { return };
+        self.client.set(flag::BLOCKED, false);
         let mut requests = relay.machine.take_back(&mut self.output);
         if let Some(special) = relay.special.take().filter(|_| !requests.is_empty()) {
             if let Some(multi) = special.transaction {
                 self.session.put_multi(multi);
-                requests = exec_request();
+                requests = exec_request(self.shared.renamed.as_ref());
             }
             if special.muted {
                 self.session.mute_next();
@@ -375,6 +378,42 @@ impl Connection {
             }
         }
         self.note_carried(1);
+    }
+
+    /// Shows whether the primary has the client wait, or this node does.
+    pub(super) fn show_blocked(&self) {
+        let Some(relay) = &self.relay else { return };
+        let here = self.session.is_parked() || self.session.waiting.is_some();
+        let blocked = here || relay.machine.is_blocked();
+        if self.client.has(flag::BLOCKED) != blocked {
+            self.client.set(flag::BLOCKED, blocked);
+        }
+    }
+
+    /// Whether another node's client waits here, and there is more of what that node has said.
+    pub(super) fn is_blocked_relay(&self) -> bool {
+        self.session.away.relays && self.client.has(flag::BLOCKED) && !self.input.is_empty()
+    }
+
+    /// Takes the word of the node that relays the client out of what waits behind a parked call: it is to be parked no
+    /// longer. Whether there was one.
+    pub(super) fn take_unblock(&mut self) -> bool {
+        let renames = self.shared.renamed.as_ref();
+        let words = [false, true].map(|with_error| unblock_request(with_error, renames));
+        let (mut parser, mut spans) = (RequestParser::new(), Vec::new());
+        let limits = self.limits();
+        let mut from = 0;
+        while let Ok(Status::Complete { end }) = parser.parse(&mut self.input, &mut spans, &limits) {
+            if let Some(with_error) = words.iter().position(|word| *word == self.input[from..end]) {
+                self.input.drain(from..end);
+                self.parser = RequestParser::new();
+                let mut local = self.local.borrow_mut();
+                self.session.unblock(&mut local, with_error == 1, &mut self.output);
+                return true;
+            }
+            from = end;
+        }
+        false
     }
 
     /// A call that waits for a key here, where nobody writes any more, is run again by the primary.
