@@ -36,6 +36,8 @@ const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Most parts of the output sent in one write.
 const PARTS_MAX: usize = 64;
+/// Bytes a replica is sent before others get their turn: of a snapshot there are always more at hand.
+const FEED_BYTES: usize = 256 * 1024;
 /// Batches one connection runs before others get their turn.
 const BATCHES_PER_TURN: usize = 32;
 
@@ -302,7 +304,8 @@ impl Connection {
 
     /// Sends a replica what there is for it, as long as the socket takes it. False when the connection must end.
     async fn feed(&mut self) -> bool {
-        for turn in 1.. {
+        let mut fed = 0;
+        loop {
             if self.output.pending() > 0 {
                 return true;
             }
@@ -312,14 +315,15 @@ impl Connection {
                 Refill::Nothing => return true,
                 Refill::Close => return false,
             }
+            fed += self.output.pending();
             if !self.flush_now().await {
                 return false;
             }
-            if turn % BATCHES_PER_TURN == 0 {
+            if fed >= FEED_BYTES {
+                fed = 0;
                 tokio::task::yield_now().await;
             }
         }
-        true
     }
 
     /// One attempt to write; what does not fit stays for `poll_event`.

@@ -6,6 +6,9 @@
 //! new phase, when the walk comes by or when somebody is about to change it or to take it away, whichever is first.
 //! So there is no position to compare with, no list of keys, and nothing is saved twice or too late.
 //!
+//! Strings are copied by the walk, and saved when the lock is let go: making bytes of them, which may be to compress them,
+//! takes longer than copying.
+//!
 //! A very big value is saved in parts by the walk, the lock being let go between two. Nothing of it changes meanwhile:
 //! whoever wants to change it leaves a copy of it to the cut, which is quicker than saving it. The copy is built as the
 //! value is, so that the walk goes on in it where it was.
@@ -14,6 +17,7 @@
 //! and drops it when nobody waits. The same holds for the tables of a flushed database.
 #![allow(unsafe_code)]
 
+mod copied;
 mod walk;
 
 pub use walk::{CutBudget, CutWalk};
@@ -171,6 +175,17 @@ impl Running {
         }
         entry.set_phase(phase);
         bytes
+    }
+
+    /// Saves strings that are not pending any more, under no lock.
+    fn save_copied(&self, db: usize, copied: &mut copied::Copied) {
+        if !self.cancelled.load(Relaxed) {
+            copied.each(|key| {
+                self.sink.save(&CutKey { db, ..key });
+            });
+            self.saved.fetch_add(copied.len() as u64, Relaxed);
+        }
+        copied.clear();
     }
 
     /// Whether it is saved in parts.

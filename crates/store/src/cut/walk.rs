@@ -1,5 +1,6 @@
 //! The walk that saves what nobody touches.
 
+use super::copied::Copied;
 use super::{Gone, Orphan, Owned, Running};
 use crate::key::SLOTS;
 use crate::keyspace::Keyspace;
@@ -44,6 +45,8 @@ pub struct CutWalk<'k> {
     big: Vec<(usize, Box<[u8]>)>,
     /// The orphan that was begun, with the table and bucket that come next.
     orphan: Option<(Orphan, usize, u64)>,
+    /// Strings taken from the slots passed, empty between two steps.
+    copied: Copied,
     keys: u64,
     ended: bool,
 }
@@ -51,7 +54,8 @@ pub struct CutWalk<'k> {
 impl<'k> CutWalk<'k> {
     pub(super) fn new(space: &'k Keyspace, running: Arc<Running>, keys: u64) -> CutWalk<'k> {
         let txn = Txn::new(space, 0, fastrand::Rng::with_seed(0));
-        CutWalk { txn, running, db: 0, slot: 0, place: 0, big: Vec::new(), orphan: None, keys, ended: false }
+        let (big, copied) = (Vec::new(), Copied::default());
+        CutWalk { txn, running, db: 0, slot: 0, place: 0, big, orphan: None, copied, keys, ended: false }
     }
 
     /// Keys there were at the cut.
@@ -180,6 +184,9 @@ impl<'k> CutWalk<'k> {
                 let pending = entry.phase() != phase;
                 if pending && entry.elements() >= parts_from {
                     self.big.push((self.db, entry.key().into()));
+                } else if pending && let Some(bytes) = self.copied.take(entry) {
+                    entry.set_phase(phase);
+                    budget.take(bytes);
                 } else {
                     budget.take(if pending { self.running.save(self.db, entry, phase) } else { 0 });
                 }
@@ -190,6 +197,7 @@ impl<'k> CutWalk<'k> {
             }
         }
         self.txn.release();
+        self.running.save_copied(self.db, &mut self.copied);
         if self.slot == SLOTS {
             (self.db, self.slot) = (self.db + 1, 0);
         }
