@@ -48,17 +48,34 @@ slave = sentinel.slave_for("mymaster", socket_timeout=1.0)
 check(patiently(lambda: master.set("key", "before")), True)
 check(slave.execute_command("ROLE")[0], b"slave")
 
-print("ready", flush=True)
+def another(old):
+    """Who leads when the old one does no longer."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            new = sentinel.discover_master("mymaster")
+            if new != old:
+                return new
+        except MasterNotFoundError:
+            pass
+        assert time.monotonic() < deadline, "nobody took over"
+        time.sleep(0.05)
+
+
+switches = first.pubsub(ignore_subscribe_messages=True)
+switches.subscribe("+switch-master")
+switches.get_message(timeout=1.0)
+check(first.sentinel_failover("mymaster"), True)
+first_primary, old = old, another(old)
 deadline = time.monotonic() + 60
-while True:
-    try:
-        new = sentinel.discover_master("mymaster")
-        if new != old:
-            break
-    except MasterNotFoundError:
-        pass
-    assert time.monotonic() < deadline, "nobody took over"
-    time.sleep(0.05)
+while (message := switches.get_message(timeout=1.0)) is None:
+    assert time.monotonic() < deadline, "nobody told of it"
+words = [str(word) for word in ("mymaster", *first_primary, *old)]
+check(message["data"].decode().split(" "), words)
+check(patiently(lambda: master.get("key")), b"before")
+
+print("ready", flush=True)
+new = another(old)
 check(patiently(lambda: master.get("key")), b"before")
 check(patiently(lambda: master.set("key", "after")), True)
 check(master.connection_pool.get_master_address(), new)

@@ -8,6 +8,9 @@ use std::process::Command;
 /// Version of the Python client the tests use.
 const REDIS_PY: &str = "redis==8.1.0";
 
+/// Version of the JavaScript client the tests use.
+const IOREDIS: &str = "ioredis@5.11.1";
+
 /// Runs clippy and checks the dependencies, builds the server, then runs all tests, tidy's among them; `arguments` are
 /// handed to `cargo test`.
 ///
@@ -29,7 +32,28 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         Err(error) => eprintln!("the tests with the Python client are skipped: {error:#}"),
     }
+    match ioredis() {
+        Ok((node, modules)) => {
+            tests.env("REDOUBT_NODE", node).env("REDOUBT_NODE_MODULES", modules);
+        }
+        Err(error) => eprintln!("the test with the JavaScript client is skipped: {error:#}"),
+    }
     run_program(&mut tests)
+}
+
+/// Node, and a folder of packages with the client.
+fn ioredis() -> Result<(PathBuf, PathBuf)> {
+    let node = find_program("node").context("there is no node in PATH")?;
+    let folder = target_dir().join("node");
+    let modules = folder.join("node_modules");
+    if !modules.join("ioredis").exists() {
+        let npm = find_program("npm").context("there is no npm in PATH")?;
+        std::fs::create_dir_all(&folder)?;
+        let mut install = Command::new(npm);
+        install.args(["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--prefix"]);
+        run_program(install.arg(&folder).arg(IOREDIS))?;
+    }
+    Ok((node, modules))
 }
 
 /// Licences, sources and bans of all dependencies; known vulnerabilities where their list can be fetched.
