@@ -51,11 +51,14 @@ impl Oracle {
             }
         }
         let Some(running) = &machines[from].running else { return Err("the dead acknowledge".into()) };
+        let shard = self.topology.shards.get(&ONLY_SHARD);
+        let is_given_up = self.lossy && shard.is_some_and(|shard| !shard.is_in_sync(running.agent.me()));
         if epoch < self.last_epoch {
             return Err(format!("epoch {epoch} acknowledges after epoch {}", self.last_epoch));
         }
         self.last_epoch = epoch;
-        if at_once {
+        // A primary that operators have given up serves until it hears of it.
+        if at_once || is_given_up {
             return Ok(());
         }
         let log = &running.data.log;
@@ -229,8 +232,8 @@ impl Oracle {
         Ok(())
     }
 
-    /// Copies were destroyed. If no member of the in-sync set has everything any more, neither in the memory of the process
-    /// that entered nor on its disk, the rules promise nothing for what is missing.
+    /// Copies were destroyed. If no member of the in-sync set has everything any more, neither in memory nor on
+    /// its disk, the rules promise nothing for what is missing.
     pub(crate) fn on_loss(&mut self, machines: &[Machine]) {
         let Some(shard) = self.topology.shards.get(&ONLY_SHARD) else { return };
         let mut best = 0;
@@ -240,7 +243,8 @@ impl Oracle {
                 continue;
             }
             if let Some(running) = &machine.running {
-                if machine.process().is_some_and(|process| shard.is_in_sync(process)) {
+                // In another life too: who leaves keeps its data until it is gone.
+                if running.data.loaded {
                     best = best.max(self.held(&running.data.log));
                 }
                 best = best.max(self.held(&running.data.disk));
