@@ -53,8 +53,8 @@ pub enum Entry {
         mandate: Mandate,
         /// The process; void if the node has another by now.
         process: Process,
-        /// Void also if only the node has what was acknowledged: it was silent for long, and nobody has given it up.
-        spares_last: bool,
+        /// Void also while the node is in an in-sync set: it was only silent for long, and leaves the set by rule 7 first.
+        spares_copies: bool,
     },
     /// A deployment-wide setting; nothing: back to the default.
     Set {
@@ -165,9 +165,9 @@ pub enum Void {
     /// A member of the set still has what was acknowledged.
     #[error("a member of the in-sync set has not restarted")]
     StillAlive,
-    /// Nobody else has what was acknowledged.
-    #[error("it has the last copy")]
-    LastCopy,
+    /// What was acknowledged counts on it.
+    #[error("it is in the in-sync set")]
+    InSync,
     /// It leads, and somebody else could.
     #[error("it is the primary")]
     IsPrimary,
@@ -201,10 +201,10 @@ impl Topology {
                 }
                 self.change(id, change, rules)
             }
-            Entry::Forget { mandate, process, spares_last } => {
+            Entry::Forget { mandate, process, spares_copies } => {
                 self.check_mandate(*mandate, rules)?;
-                if *spares_last && self.has_the_last_copy(process.node) {
-                    return Err(Void::LastCopy);
+                if *spares_copies && self.counts_as_copy(process.node) {
+                    return Err(Void::InSync);
                 }
                 self.forget(*process)
             }

@@ -119,13 +119,10 @@ impl Topology {
         set.filter(|process| self.is_current(*process))
     }
 
-    /// Whether the node is in the in-sync set of a shard, and nobody else is who has not restarted since.
+    /// Whether the node is in the in-sync set of a shard, in this life or an earlier one.
     #[must_use]
-    pub fn has_the_last_copy(&self, node: NodeId) -> bool {
-        self.shards.values().any(|shard| {
-            let others = self.current_in_sync(shard).any(|process| process.node != node);
-            shard.in_sync.contains_key(&node) && !others
-        })
+    pub fn counts_as_copy(&self, node: NodeId) -> bool {
+        self.shards.values().any(|shard| shard.in_sync.contains_key(&node))
     }
 
     /// Rule 7: how many replicas beside the primary must be in sync for writes to be acknowledged.

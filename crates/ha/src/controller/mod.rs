@@ -337,7 +337,7 @@ impl Controller {
     }
 
     /// Removes who will not come back: its address is another's now, or it was silent for `ha-forget-timeout`. Silence alone
-    /// does not give up the last copy.
+    /// takes nobody out of an in-sync set here: rule 7 binds.
     fn forget_members(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let topology = self.topology.clone();
         let me = self.me.node;
@@ -349,7 +349,7 @@ impl Controller {
             let replaced = silent_for > self.timing.replica_timeout
                 && self.replacement(now, node).is_some_and(has_copies);
             let timed_out = self.timing.forget_timeout.is_some_and(|timeout| silent_for > timeout)
-                && !topology.has_the_last_copy(node);
+                && !topology.counts_as_copy(node);
             if replaced || timed_out {
                 self.forget(now, node, !replaced, effects);
             }
@@ -368,10 +368,10 @@ impl Controller {
         self.seen.iter().find_map(has_its_address)
     }
 
-    fn forget(&mut self, now: Time, node: NodeId, spares_last: bool, effects: &mut Vec<Effect>) {
+    fn forget(&mut self, now: Time, node: NodeId, spares_copies: bool, effects: &mut Vec<Effect>) {
         let Some(member) = self.topology.members.get(&node) else { return };
         let process = Process { node, incarnation: member.incarnation };
-        let entry = Entry::Forget { mandate: self.topology.mandate, process, spares_last };
+        let entry = Entry::Forget { mandate: self.topology.mandate, process, spares_copies };
         self.once(now, Effect::Propose(entry), effects);
     }
 

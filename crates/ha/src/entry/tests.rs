@@ -161,7 +161,8 @@ fn old_mandates_are_void() {
 #[test]
 fn a_forgotten_node_is_gone_for_good_and_a_primary_is_replaced_first() {
     let mut topology = three();
-    let forget = |node| Entry::Forget { mandate: Mandate(1), process: process(node, 1), spares_last: false };
+    let forget =
+        |node| Entry::Forget { mandate: Mandate(1), process: process(node, 1), spares_copies: false };
     assert_eq!(topology.apply(&forget(1), Rules::default()), Err(Void::IsPrimary));
     assert_eq!(topology.apply(&forget(3), Rules::default()), Ok(Applied::Forgotten));
     assert_eq!(set(&topology), [(1, 1), (2, 1)]);
@@ -169,22 +170,23 @@ fn a_forgotten_node_is_gone_for_good_and_a_primary_is_replaced_first() {
 }
 
 #[test]
-fn silence_does_not_give_up_the_last_copy() {
+fn silence_does_not_give_up_a_copy_in_sync() {
     let mut topology = three();
-    for node in 2..=3 {
-        announce(&mut topology, process(node, 2)).unwrap();
-    }
-    assert!(topology.has_the_last_copy(NodeId(1)) && !topology.has_the_last_copy(NodeId(2)));
-    let forget = |spares_last| Entry::Forget { mandate: Mandate(1), process: process(1, 1), spares_last };
-    assert_eq!(topology.apply(&forget(true), Rules::default()), Err(Void::LastCopy));
-    assert_eq!(topology.apply(&forget(false), Rules::default()), Ok(Applied::Forgotten));
+    announce(&mut topology, process(3, 2)).unwrap();
+    let forget = |node, spares_copies| {
+        let incarnation = if node == 3 { 2 } else { 1 };
+        Entry::Forget { mandate: Mandate(1), process: process(node, incarnation), spares_copies }
+    };
+    assert_eq!(topology.apply(&forget(2, true), Rules::default()), Err(Void::InSync));
+    assert_eq!(topology.apply(&forget(3, true), Rules::default()), Ok(Applied::Forgotten));
+    assert_eq!(topology.apply(&forget(2, false), Rules::default()), Ok(Applied::Forgotten));
 }
 
 #[test]
 fn who_was_forgotten_before_the_shard_began_is_no_replica_of_it() {
     let mut topology = three();
     let shard = ShardId(1);
-    let forget = Entry::Forget { mandate: Mandate(1), process: process(3, 1), spares_last: false };
+    let forget = Entry::Forget { mandate: Mandate(1), process: process(3, 1), spares_copies: false };
     topology.apply(&forget, Rules::default()).unwrap();
     let replicas = (1..=3).map(NodeId).collect();
     let mandate = Mandate(1);
