@@ -129,6 +129,64 @@ fn pipelines_and_large_values_go_through() {
 }
 
 #[test]
+fn plain_clients_share_a_connection_until_they_need_their_own() {
+    let deployment = Deployment::start(&[("io-threads", "1")]);
+    let primary = &deployment.nodes[deployment.primary()];
+    let served = || number(primary, "ha", "ha_relays_served");
+    let mut clients: Vec<Client> = (0..20).map(|_| deployment.other().client()).collect();
+    for turn in 0..3 {
+        // All at once, so that their requests meet on the way.
+        for (number, client) in clients.iter_mut().enumerate() {
+            for n in 0..20 {
+                let (key, value) = (format!("{number}:{n}"), format!("{turn} of {number}, {n}"));
+                client.send(&["SET", &key, &value]).unwrap();
+                client.send(&["GET", &key]).unwrap();
+            }
+        }
+        for (number, client) in clients.iter_mut().enumerate() {
+            for n in 0..20 {
+                assert_eq!(client.read().unwrap().text(), "OK");
+                assert_eq!(client.read().unwrap().text(), format!("{turn} of {number}, {n}"));
+            }
+        }
+    }
+    assert_eq!(served(), 1, "all share one");
+    // Another database is another connection, which is shared again.
+    for client in &mut clients[..5] {
+        assert_eq!(client.line("SELECT 1").text(), "OK");
+        assert_eq!(client.line("GET 0:0"), Reply::Nil);
+    }
+    assert_eq!(served(), 2);
+    assert_eq!(clients[19].line("GET 0:0").text(), "2 of 0, 0");
+    // Who leaves in the middle takes nobody's replies along.
+    for _ in 0..50 {
+        clients[18].send(&["GET", "0:0"]).unwrap();
+        clients[17].send(&["GET", "0:1"]).unwrap();
+    }
+    clients.remove(18);
+    assert!((0..50).all(|_| clients[17].read().unwrap().text() == "2 of 0, 1"));
+
+    // What was written on the shared connection counts for WAIT on the client's own.
+    assert_eq!(clients[10].line("SET waited for").text(), "OK");
+    assert_eq!(clients[10].line("WAIT 2 0"), Reply::Int(2));
+    assert_eq!(served(), 3);
+    clients[11].send(&["BLPOP", "queue", "0"]).unwrap();
+    until("it waits on its own", || served() == 4);
+    assert_eq!(clients[12].line("RPUSH queue v"), Reply::Int(1));
+    assert_eq!(clients[11].read().unwrap().list()[1].text(), "v");
+    assert_eq!(clients[13].line("KEYS nothing*").list().len(), 0);
+    let large = "x".repeat(100_000);
+    assert_eq!(clients[14].call(&["SET", "large", &large]).text(), "OK");
+    assert_eq!(served(), 6);
+    // A large reply is taken where it was asked for, and is the last one there.
+    assert_eq!(clients[15].line("GET large").text(), large);
+    assert_eq!(clients[15].line("GET 0:0").text(), "2 of 0, 0");
+    assert_eq!(served(), 7);
+    drop(clients);
+    until("nobody is relayed any more", || served() == 0);
+}
+
+#[test]
 fn blocked_and_subscribed_clients_are_served() {
     let deployment = Deployment::start(&[]);
     let others = deployment.others();

@@ -172,7 +172,12 @@ impl Connection {
                 relay.rest(Instant::now());
                 self.leave_upstream()
             }
-            Happened::Read => self.take_replies(),
+            Happened::Read => {
+                let goes_on = self.take_replies();
+                // Before the reply is written: who has it may be unblocked no more.
+                self.show_blocked();
+                goes_on
+            }
         }
     }
 
