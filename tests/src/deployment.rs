@@ -2,7 +2,9 @@
 
 use crate::replication::{field, until};
 use crate::server::{Kind, Server};
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Mutex;
 
 /// Nodes of a deployment listen on their client port and on this much above.
 const PEER_PORT_OFFSET: u16 = 10_000;
@@ -75,11 +77,13 @@ impl Deployment {
     }
 }
 
+/// One that nobody has, and that was not given before.
 fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = fastrand::u16(PORTS);
         let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if free(port) && free(port + PEER_PORT_OFFSET) {
+        if free(port) && free(port + PEER_PORT_OFFSET) && GIVEN.lock().unwrap().insert(port) {
             return port;
         }
     }

@@ -6,11 +6,13 @@
 //! both ways, as when a machine loses its power.
 
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// Where packets come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -246,11 +248,13 @@ fn batch(space: Option<&str>, lines: &str) -> Result<()> {
 
 /// A port below the ephemeral ones, free together with the one 10000 above it, where the nodes listen for each other.
 fn free_port() -> Result<u16> {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     for _ in 0..1000 {
         let port = fastrand::u16(11_000..22_000);
         let is_free =
             |port| std::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_ok();
-        if is_free(port) && is_free(port + 10_000) {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_free(port) && is_free(port + 10_000) && given.insert(port) {
             return Ok(port);
         }
     }
