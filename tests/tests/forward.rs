@@ -166,6 +166,18 @@ fn plain_clients_share_a_connection_until_they_need_their_own() {
     clients.remove(18);
     assert!((0..50).all(|_| clients[17].read().unwrap().text() == "2 of 0, 1"));
 
+    // Limits are for clients, not for what many of them are sent together.
+    let value = "v".repeat(4000);
+    assert_eq!(clients[9].call(&["SET", "some", &value]).text(), "OK");
+    let mut operator = primary.client();
+    assert_eq!(
+        operator.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 20000 0 0"]).text(),
+        "OK"
+    );
+    for _ in 0..20 {
+        clients[5..].iter_mut().for_each(|client| client.send(&["GET", "some"]).unwrap());
+        assert!(clients[5..].iter_mut().all(|client| client.read().unwrap().text() == value));
+    }
     // What was written on the shared connection counts for WAIT on the client's own.
     assert_eq!(clients[10].line("SET waited for").text(), "OK");
     assert_eq!(clients[10].line("WAIT 2 0"), Reply::Int(2));
@@ -175,6 +187,7 @@ fn plain_clients_share_a_connection_until_they_need_their_own() {
     assert_eq!(clients[12].line("RPUSH queue v"), Reply::Int(1));
     assert_eq!(clients[11].read().unwrap().list()[1].text(), "v");
     assert_eq!(clients[13].line("KEYS nothing*").list().len(), 0);
+    assert_eq!(operator.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0"]).text(), "OK");
     let large = "x".repeat(100_000);
     assert_eq!(clients[14].call(&["SET", "large", &large]).text(), "OK");
     assert_eq!(served(), 6);

@@ -588,7 +588,8 @@ impl Connection {
             self.shared.stats.query_buffer_limit(&self.client);
             return false;
         }
-        let pending = self.output.pending() as u64;
+        // What another node relays belongs to many clients, each of whom has its limits there.
+        let pending = if self.session.away.relays { 0 } else { self.output.pending() as u64 };
         let hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
         let soft = limit.soft_bytes != 0 && pending > limit.soft_bytes;
         let late = soft && {
