@@ -4,7 +4,7 @@ use crate::replication::{field, until};
 use crate::server::{Kind, Server};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Nodes of a deployment listen on their client port and on this much above.
 const PEER_PORT_OFFSET: u16 = 10_000;
@@ -83,7 +83,8 @@ fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(PORTS);
         let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        if free(port) && free(port + PEER_PORT_OFFSET) && GIVEN.lock().unwrap().insert(port) {
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if free(port) && free(port + PEER_PORT_OFFSET) && given.insert(port) {
             return port;
         }
     }
