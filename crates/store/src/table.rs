@@ -355,12 +355,8 @@ impl Detached {
         if number > mask {
             return false;
         }
-        if number < mask {
-            // SAFETY: index within the array.
-            prefetch_entries(unsafe { &*array.add(number as usize + 1) });
-        }
-        // SAFETY: index within the array.
-        visit_chain(unsafe { &*array.add(number as usize) }, visit);
+        // SAFETY: index and mask are of the array.
+        unsafe { visit_in_order(array, mask, number, visit) };
         true
     }
 }
@@ -438,6 +434,20 @@ fn visit_chain(first: &Bucket, visit: &mut dyn FnMut(Entry)) {
     }
 }
 
+/// Visits the entries of bucket `index`, asking for those of the next.
+///
+/// # Safety
+/// `array` is live and has `mask + 1` buckets, `index` is one of them.
+unsafe fn visit_in_order(array: *const Bucket, mask: u64, index: u64, visit: &mut dyn FnMut(Entry)) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if index < mask {
+            prefetch_entries(&*array.add(index as usize + 1));
+        }
+        visit_chain(&*array.add(index as usize), visit);
+    }
+}
+
 fn for_each_in(word: u64, mut visit: impl FnMut(Entry)) {
     if word == 0 {
         return;
@@ -445,12 +455,8 @@ fn for_each_in(word: u64, mut visit: impl FnMut(Entry)) {
     // SAFETY: the caller owns the array behind `word`.
     let (array, mask) = unsafe { array_of(word) };
     for index in 0..=mask {
-        if index < mask {
-            // SAFETY: index within the array.
-            prefetch_entries(unsafe { &*array.add(index as usize + 1) });
-        }
-        // SAFETY: index within the array.
-        visit_chain(unsafe { &*array.add(index as usize) }, &mut visit);
+        // SAFETY: index and mask are of the array.
+        unsafe { visit_in_order(array, mask, index, &mut visit) };
     }
 }
 

@@ -90,11 +90,16 @@ impl Session {
         Ok(Admission::Run)
     }
 
+    /// Whether it writes keys: a transaction does if one of its commands does.
+    pub(crate) fn changes_keys(&self, command: &Command) -> bool {
+        command.spec.is_write() || self.executes(command, |multi| multi.changes)
+    }
+
     /// What a replica, or a primary with too few of them, refuses.
     #[cold]
     fn admit_gated(&self, ctx: &mut Context<'_>, command: &Command, gate: u32) -> Result<(), CommandError> {
         let flags = command.spec.flags;
-        let writes = flags.has(Flags::WRITE) || self.executes(command, |multi| multi.changes);
+        let writes = self.changes_keys(command);
         if gate & gate::FEW_REPLICAS != 0 && writes {
             return Err(NO_REPLICAS);
         }
@@ -130,11 +135,12 @@ impl Session {
     #[cold]
     fn waits_for_handover(&mut self, command: &Command) -> Result<bool, CommandError> {
         let Some(ha) = &self.shared.ha else { return Ok(false) };
-        let flags = command.spec.flags;
         let writes = self.may_write_now(command);
-        let changes = flags.has(Flags::WRITE) || self.executes(command, |multi| multi.changes);
+        let changes = self.changes_keys(command);
         if !ha.gate.is_serving() {
-            let touches = writes || flags.has(Flags::READONLY) || self.executes(command, |multi| multi.reads);
+            let touches = writes
+                || command.spec.flags.has(Flags::READONLY)
+                || self.executes(command, |multi| multi.reads);
             // Whoever has just been fenced executes nothing, whatever replication knows of that yet.
             return match ha.view().role {
                 _ if !touches => Ok(false),

@@ -149,9 +149,7 @@ impl Session {
 
     /// As a replica of Redis: it answers reads, and no writes.
     fn admit_as_replica(&self, command: &Command) -> Result<Option<Admission>, CommandError> {
-        let is_exec = matches!(command.spec.run, Run::Server(ServerOp::Exec));
-        let queued = is_exec && self.multi.as_ref().is_some_and(|multi| multi.changes);
-        if command.spec.is_write() || queued { Err(READONLY) } else { Ok(None) }
+        if self.changes_keys(command) { Err(READONLY) } else { Ok(None) }
     }
 
     /// On a connection of a relay: executed here or not at all.
