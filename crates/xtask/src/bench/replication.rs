@@ -158,6 +158,8 @@ fn full_syncs(options: &Options, contenders: &[Contender]) -> Result<()> {
     })?;
     let names = [
         ("time", "s", true),
+        // One walk is to serve all. The reader's share is in it, and a forked child's is not.
+        ("CPU of the primary", "s", false),
         ("growth at most", "%", false),
         ("longest wait before", "ms", false),
         ("longest wait meanwhile", "ms", false),
@@ -183,6 +185,7 @@ fn full_sync(contender: &Contender, keys: u64, count: usize) -> Result<Vec<f64>>
         let probe = scope.spawn(|| probe(primary.port, keys, &stop, &syncing));
         let watch = scope.spawn(|| watch(&primary, &stop, &syncing));
         std::thread::sleep(Duration::from_secs(1));
+        let before = primary.cpu_us()?;
         syncing.store(true, Relaxed);
         let started = Instant::now();
         for replica in &replicas {
@@ -192,6 +195,7 @@ fn full_sync(contender: &Contender, keys: u64, count: usize) -> Result<Vec<f64>>
             await_equal(&primary, replica)?;
         }
         let seconds = started.elapsed().as_secs_f64();
+        let cpu = (primary.cpu_us()? - before) / 1e6;
         syncing.store(false, Relaxed);
         stop.store(true, Relaxed);
         let stall = probe.join().expect("the prober does not panic")?;
@@ -201,7 +205,7 @@ fn full_sync(contender: &Contender, keys: u64, count: usize) -> Result<Vec<f64>>
             let size = Link::open(replica.port)?.call(&["DBSIZE"])?;
             anyhow::ensure!(size == expected, "a replica has {size} keys in place of {expected}");
         }
-        Ok(vec![seconds, (memory.1 / memory.0 - 1.0) * 100.0, stall.0, stall.1])
+        Ok(vec![seconds, cpu, (memory.1 / memory.0 - 1.0) * 100.0, stall.0, stall.1])
     })
 }
 
