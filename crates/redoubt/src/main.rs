@@ -15,6 +15,13 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the allocator starts with: it asks for huge pages (docs/decisions/0014-huge-pages.md).
+// SAFETY: this is the symbol jemalloc reads its options from, once, as the address of a text that ends in a zero byte;
+// the address is the first word of a slice.
+#[allow(unsafe_code)]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: &[u8] = b"thp:always\0";
+
 fn main() -> ExitCode {
     let mut args = std::env::args();
     let program = args.next().unwrap_or_else(|| "redoubt-server".into());

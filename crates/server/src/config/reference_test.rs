@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 /// Settings whose value differs, and why.
 const DIFFERENT: &[(&str, &str)] = &[
     ("dir", "the test's folder"),
+    ("disable-thp", "nothing forks here: decision 0014"),
     ("io-threads", "as many workers as cores, not one"),
     ("port", "the test's port"),
     ("save", "the test runs without snapshots"),

@@ -42,5 +42,5 @@ const ROWS: &[Setting] = &[
     Setting::new("active-defrag-cycle-max", int(1, 99), "25").no_effect(DEFRAG),
     Setting::new("active-defrag-max-scan-fields", int(1, i64::MAX), "1000").no_effect(DEFRAG),
     Setting::new("jemalloc-bg-thread", Kind::Bool, "yes"),
-    Setting::new("disable-thp", Kind::Bool, "yes").at_start(),
+    Setting::new("disable-thp", Kind::Bool, "no").at_start(),
 ];
