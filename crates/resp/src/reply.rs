@@ -202,25 +202,26 @@ impl<'a> Reply<'a> {
 
     #[inline]
     fn number(&mut self, kind: u8, value: i64) {
-        // One append of a short stack buffer is cheaper than three of its parts.
+        // Arrays of constant length are appended by plain stores.
+        match value {
+            0..10 => self.out.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']),
+            10..100 => {
+                let (tens, ones) = ((value / 10) as u8, (value % 10) as u8);
+                self.out.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+            }
+            _ => self.long_number(kind, value),
+        }
+    }
+
+    fn long_number(&mut self, kind: u8, value: i64) {
         let mut line = [0u8; 24];
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(value).as_bytes();
         line[0] = kind;
-        let length = if (0..10).contains(&value) {
-            line[1] = b'0' + value as u8;
-            1
-        } else if (10..100).contains(&value) {
-            line[1] = b'0' + (value / 10) as u8;
-            line[2] = b'0' + (value % 10) as u8;
-            2
-        } else {
-            let mut digits = itoa::Buffer::new();
-            let digits = digits.format(value).as_bytes();
-            line[1..=digits.len()].copy_from_slice(digits);
-            digits.len()
-        };
-        line[length + 1] = b'\r';
-        line[length + 2] = b'\n';
-        self.out.extend_from_slice(&line[..length + 3]);
+        line[1..=digits.len()].copy_from_slice(digits);
+        line[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
+        // One append of a short stack buffer is cheaper than three of its parts.
+        self.out.extend_from_slice(&line[..digits.len() + 3]);
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::config::Values;
+use crate::dispatch::Plan;
 use crate::forward::Trunks;
 use crate::net::connection::Connection;
 use crate::net::socket::Accepted;
@@ -23,6 +24,8 @@ pub(crate) struct Local {
     pub(crate) rng: fastrand::Rng,
     /// Memory of the argument vector, kept between batches; always empty here.
     pub(crate) words: Vec<&'static [u8]>,
+    /// The same for the plans of a batch.
+    pub(crate) plans: Vec<Plan<'static>>,
     /// Reads the processor's time stamp counter where it can.
     pub(crate) clock: quanta::Clock,
 }
@@ -37,6 +40,12 @@ impl Local {
             self.values = shared.values();
         }
     }
+}
+
+/// The memory of a vector, for elements of the same size whose references live elsewhere.
+pub(crate) fn recycled<A, B>(mut vec: Vec<A>) -> Vec<B> {
+    vec.clear();
+    vec.into_iter().map(|_| unreachable!("it was cleared")).collect()
 }
 
 /// A connection on its way to a worker.
@@ -86,6 +95,7 @@ async fn serve(
         generation: shared.generation.load(Relaxed),
         rng: fastrand::Rng::new(),
         words: Vec::new(),
+        plans: Vec::new(),
         clock: quanta::Clock::new(),
     }));
     let trunks = Rc::default();

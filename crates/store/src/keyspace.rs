@@ -5,7 +5,7 @@ use crate::cut::Cuts;
 use crate::fields::DueHashes;
 use crate::key::{Key, KeyHasher, SLOTS};
 use crate::side::Side;
-use crate::table::{Table, prefetch};
+use crate::table::{NOW, SOON, Table, prefetch};
 use crossbeam_epoch as epoch;
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
@@ -116,7 +116,8 @@ pub(crate) struct Partition {
 unsafe impl Sync for Partition {}
 
 /// Asks the processor for the memory of keys that will be looked up soon, in three steps that each need the one before
-/// to have arrived: slot, bucket, entry. What it sees may be stale, never wild: array memory goes through epochs.
+/// to have arrived: slot, bucket, entry; and a fourth right before the look-up. What it sees may be stale, never wild:
+/// array memory goes through epochs.
 pub struct Lookahead<'k> {
     tables: &'k [Table],
     guard: epoch::Guard,
@@ -127,7 +128,7 @@ impl Lookahead<'_> {
     #[inline]
     pub fn slot(&self, key: &Key<'_>) {
         if let Some(table) = self.tables.get(usize::from(key.slot)) {
-            prefetch(ptr::from_ref(table).cast());
+            prefetch::<SOON>(ptr::from_ref(table).cast());
         }
     }
 
@@ -143,7 +144,16 @@ impl Lookahead<'_> {
     #[inline]
     pub fn entry(&self, key: &Key<'_>) {
         if let Some(table) = self.tables.get(usize::from(key.slot)) {
-            table.prefetch_entry(key.hash, &self.guard);
+            table.prefetch_entry::<SOON>(key.hash, &self.guard);
+        }
+    }
+
+    /// The last step: the look-up comes next but a few. It will wait for one thing after the other under its lock, so
+    /// all of them move up to the nearest cache.
+    #[inline]
+    pub fn entry_now(&self, key: &Key<'_>) {
+        if let Some(table) = self.tables.get(usize::from(key.slot)) {
+            table.prefetch_entry::<NOW>(key.hash, &self.guard);
         }
     }
 }
@@ -198,7 +208,7 @@ impl Keyspace {
     }
 
     /// Hash and slot of a key.
-    #[inline]
+    #[inline(always)]
     pub fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
         self.hasher.key(bytes)
     }

@@ -8,7 +8,7 @@
 //! A large table is resized in steps: the old buckets are emptied a few at a time by the changes that follow.
 
 use crate::alloc_size::alloc_size;
-use crate::table::prefetch;
+use crate::table::{NOW, SOON, prefetch};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::ptr;
@@ -226,7 +226,7 @@ impl<T: Member> Buckets<T> {
         self.all.iter().enumerate().map(|(at, bucket)| {
             let next = self.all.get(at + 1).into_iter();
             next.flat_map(|next| next.slots.iter().flatten())
-                .for_each(|member| prefetch(member.key_address()));
+                .for_each(|member| prefetch::<NOW>(member.key_address()));
             bucket
         })
     }
@@ -332,13 +332,13 @@ impl<T: Member> MemberTable<T> {
         }
         let hashes: SmallVec<[u64; 32]> = members.iter().map(|member| member_hash(member)).collect();
         let home = |hash: &u64| &self.main.all[*hash as usize & self.main.mask()];
-        hashes.iter().for_each(|hash| prefetch(ptr::from_ref(home(hash)).cast()));
+        hashes.iter().for_each(|hash| prefetch::<SOON>(ptr::from_ref(home(hash)).cast()));
         for hash in &hashes {
             let bucket = home(hash);
             let candidates = bucket.candidates(tag_of(*hash));
             let member = (candidates != 0).then(|| candidates.trailing_zeros() as usize / 8);
             if let Some(member) = member.and_then(|slot| bucket.slots[slot].as_ref()) {
-                prefetch(member.key_address());
+                prefetch::<SOON>(member.key_address());
             }
         }
     }

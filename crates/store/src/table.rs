@@ -68,6 +68,23 @@ fn free_ways(tags: u64) -> u64 {
     !tags & (LOW_BITS << 7)
 }
 
+/// Whether two keys are the same. Most are short: two words that overlap are compared without a call.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len()
+        && match b.len() {
+            8..=16 => ends::<8>(a) == ends::<8>(b),
+            17..=32 => ends::<16>(a) == ends::<16>(b),
+            _ => a == b,
+        }
+}
+
+/// The first and the last `N` bytes.
+#[inline]
+fn ends<const N: usize>(key: &[u8]) -> Option<(&[u8; N], &[u8; N])> {
+    key.first_chunk().zip(key.last_chunk())
+}
+
 fn array_layout(log2: u32) -> Layout {
     Layout::array::<Bucket>(1 << log2).expect("a bucket array is far below isize::MAX")
 }
@@ -164,7 +181,7 @@ impl Table {
 
     /// Asks the processor for the bucket a scan begins with.
     pub(crate) fn prefetch_first(&self) {
-        prefetch(ptr::without_provenance((self.word.load(Relaxed) & !63) as usize));
+        prefetch::<NOW>(ptr::without_provenance((self.word.load(Relaxed) & !63) as usize));
     }
 
     /// Asks the processor for the bucket of `hash`. Needs no lock, but an epoch guard.
@@ -174,13 +191,13 @@ impl Table {
         if word != 0 {
             // SAFETY: only an address is computed; nothing is read.
             let (array, mask) = unsafe { array_of(word) };
-            prefetch(array.wrapping_add((hash & mask) as usize).cast());
+            prefetch::<SOON>(array.wrapping_add((hash & mask) as usize).cast());
         }
     }
 
     /// Asks the processor for the entry that probably belongs to `hash`. Needs no lock, but an epoch guard.
     #[inline]
-    pub(crate) fn prefetch_entry(&self, hash: u64, _guard: &epoch::Guard) {
+    pub(crate) fn prefetch_entry<const WHEN: bool>(&self, hash: u64, _guard: &epoch::Guard) {
         let word = self.word.load(Acquire);
         if word == 0 {
             return;
@@ -194,8 +211,8 @@ impl Table {
         if hit != 0 {
             let entry = bucket.ways[(hit.trailing_zeros() / 8) as usize].load(Relaxed);
             // Half of the entries of the commonest size lie across two cache lines: the key may be in the second.
-            prefetch(ptr::without_provenance(entry as usize));
-            prefetch(ptr::without_provenance(entry as usize + ENTRY_REACH));
+            prefetch::<WHEN>(ptr::without_provenance(entry as usize));
+            prefetch::<WHEN>(ptr::without_provenance(entry as usize + ENTRY_REACH));
         }
     }
 
@@ -216,7 +233,7 @@ impl Table {
             let mut hits = match_tags(bucket.tags.load(Relaxed), tag) & bucket.entry_ways();
             while hits != 0 {
                 let way = (hits.trailing_zeros() / 8) as usize;
-                if bucket.entry(way).key() == key {
+                if same(bucket.entry(way).key(), key) {
                     return Some(Place { bucket, way });
                 }
                 hits &= hits - 1;
@@ -412,8 +429,8 @@ fn prefetch_entries(bucket: &Bucket) {
     let mut ways = bucket.entry_ways();
     while ways != 0 {
         let entry = bucket.ways[(ways.trailing_zeros() / 8) as usize].load(Relaxed) as usize;
-        prefetch(ptr::without_provenance(entry));
-        prefetch(ptr::without_provenance(entry + ENTRY_REACH));
+        prefetch::<NOW>(ptr::without_provenance(entry));
+        prefetch::<NOW>(ptr::without_provenance(entry + ENTRY_REACH));
         ways &= ways - 1;
     }
 }
@@ -487,13 +504,24 @@ unsafe fn free_array(word: u64) {
     }
 }
 
-/// Asks for the cache line at `address`; any address is fine.
+/// Of a prefetch: what it asks for is used at once. The nearest cache takes it, which has room for few requests under
+/// way and drops further ones.
+pub(crate) const NOW: bool = true;
+/// Of a prefetch: what it asks for is used after others. The second cache takes it, which keeps many under way.
+pub(crate) const SOON: bool = false;
+
+/// Asks for the cache line at `address`, `NOW` or `SOON`; any address is fine.
 #[inline]
-pub(crate) fn prefetch(address: *const u8) {
+pub(crate) fn prefetch<const WHEN: bool>(address: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch never faults.
     unsafe {
-        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0);
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        if WHEN == NOW {
+            _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        } else {
+            _mm_prefetch::<_MM_HINT_T1>(address.cast());
+        }
     }
     #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = address;

@@ -45,7 +45,7 @@ impl Txn<'_> {
 
     /// Notes that everything held was last written at this log offset.
     pub fn set_log_offset(&mut self, offset: u64) {
-        for partition in self.held.iter() {
+        for partition in self.held().iter() {
             // SAFETY: the partition is held.
             unsafe { self.space.side(partition) }.log_offset = offset;
         }
@@ -54,7 +54,7 @@ impl Txn<'_> {
     /// The newest log offset that anything readable in the held partitions was written at.
     pub fn log_offset(&self) -> u64 {
         // SAFETY: the partitions are held.
-        let held = self.held.iter().map(|partition| unsafe { self.space.side(partition) }.log_offset);
+        let held = self.held().iter().map(|partition| unsafe { self.space.side(partition) }.log_offset);
         held.fold(self.walked_offset, u64::max)
     }
 }

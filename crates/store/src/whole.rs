@@ -12,7 +12,7 @@ impl Txn<'_> {
     /// Marks the WATCHed keys of a database that exist (before it is flushed or swapped), and those of `also`.
     fn mark_watched(&mut self, db: usize, also: Option<usize>) {
         let before = self.set_db(db);
-        for partition in self.held.iter() {
+        for partition in self.held().iter() {
             // SAFETY: the partition is held; the list is a copy.
             for name in unsafe { self.space.side(partition) }.watched(db) {
                 let key = self.space.key(&name);
@@ -77,7 +77,7 @@ impl Txn<'_> {
 
     fn signal_all(&mut self, db: usize) {
         let before = self.set_db(db);
-        for partition in self.held.iter() {
+        for partition in self.held().iter() {
             // SAFETY: the partition is held; the list is a copy.
             for name in unsafe { self.space.side(partition) }.waited(db) {
                 let key = self.space.key(&name);
@@ -92,7 +92,7 @@ impl Txn<'_> {
     /// Tells clients that wait for streams of a database that these are about to go.
     fn signal_lost_streams(&mut self, db: usize) {
         let before = self.set_db(db);
-        for partition in self.held.iter() {
+        for partition in self.held().iter() {
             // SAFETY: the partition is held; the list is a copy.
             for name in unsafe { self.space.side(partition) }.waited(db) {
                 let place = self.find_raw(&self.space.key(&name));
@@ -107,12 +107,12 @@ impl Txn<'_> {
     }
 
     pub(crate) fn assert_all_held(&self) {
-        assert!(self.held.contains_all(&self.space.all_partitions()), "needs every partition");
+        assert!(self.held().contains_all(&self.space.all_partitions()), "needs every partition");
     }
 
     fn held_count(&self, db: usize, of: impl Fn(&crate::keyspace::Count) -> usize) -> usize {
         let Some(database) = self.space.database(db) else { return 0 };
-        self.held.iter().map(|partition| of(&database.counts[partition])).sum()
+        self.held().iter().map(|partition| of(&database.counts[partition])).sum()
     }
 
     /// Keys of a database in the held partitions (DBSIZE holds all).
@@ -134,7 +134,7 @@ impl Txn<'_> {
     /// since may be among them until the time comes).
     pub fn expiring_hashes(&self, db: usize) -> usize {
         let Some(database) = self.space.database(db) else { return 0 };
-        self.held
+        self.held()
             .iter()
             .map(|partition| {
                 let due = database.due_hashes[partition].take();
@@ -152,7 +152,7 @@ impl Txn<'_> {
     /// Visits every live key of the current database in the held partitions.
     pub fn for_each(&self, mut visit: impl FnMut(&[u8], ValueRef<'_>, Option<i64>)) {
         let Some(database) = self.space.database(self.db) else { return };
-        for slot in self.held.iter().flat_map(|partition| self.space.slots_of(partition)) {
+        for slot in self.held().iter().flat_map(|partition| self.space.slots_of(partition)) {
             database.tables[slot].for_each(|entry| {
                 if self.is_live(entry) {
                     visit(entry.key(), entry.view(), entry.expire_ms());
@@ -222,7 +222,7 @@ impl Txn<'_> {
                 return None;
             }
             let mut left = self.rng.usize(0..total);
-            let partition = self.held.iter().find(|p| {
+            let partition = self.held().iter().find(|p| {
                 let keys = database.counts[*p].keys.get();
                 let here = left < keys;
                 left = left.wrapping_sub(if here { 0 } else { keys });

@@ -16,7 +16,7 @@ use crate::dispatch::{Flow, ReplyMode, Session};
 use crate::net::connection::BATCH;
 use crate::net::output::Output;
 use crate::shared::{Shared, unix_ms};
-use crate::worker::Local;
+use crate::worker::{Local, recycled};
 use passage::Bytes;
 use redoubt_resp::{Limits, RequestParser, Span, Status};
 use smallvec::SmallVec;
@@ -76,6 +76,7 @@ impl Applier {
             generation: shared.generation.load(Relaxed),
             rng: fastrand::Rng::new(),
             words: Vec::new(),
+            plans: Vec::new(),
             clock: quanta::Clock::new(),
         };
         Applier {
@@ -237,11 +238,4 @@ impl Applier {
         }
         Ok(())
     }
-}
-
-/// The vector's memory for references of another lifetime.
-fn recycled<'b>(words: Vec<&[u8]>) -> Vec<&'b [u8]> {
-    let mut words = words;
-    words.clear();
-    words.into_iter().map(|_| &[][..]).collect()
 }

@@ -190,7 +190,7 @@ impl Session {
     /// another command may come first, as if it had arrived before.
     fn hold(&self, txn: &mut Txn<'_>, needed: &PartitionSet) {
         if !txn.held().contains_all(needed) && !txn.try_extend(needed) {
-            let mut all: PartitionSet = *txn.held();
+            let mut all: PartitionSet = txn.held();
             all.extend(needed);
             txn.release();
             txn.acquire(all);

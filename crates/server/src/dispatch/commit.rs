@@ -5,7 +5,7 @@ use redoubt_commands::Context;
 
 impl Session {
     /// Ends a command or transaction whose reply begins at `position` of the output.
-    #[inline]
+    #[inline(always)]
     pub(super) fn commit(&mut self, ctx: &mut Context<'_>, scope: &mut Scope<'_>, position: usize) {
         if scope.source.is_some() && self.multi.is_none() {
             self.hand_on(ctx, scope);
@@ -22,6 +22,7 @@ impl Session {
         }
     }
 
+    #[inline(never)]
     fn commit_changes(&mut self, ctx: &mut Context<'_>) {
         self.publish(ctx);
         if !ctx.txn.signalled.is_empty() {
@@ -55,6 +56,7 @@ impl Session {
     }
 
     /// A reply, of a read too, must not leave before the log has released all that it could have seen.
+    #[inline(never)]
     fn hold_reply(&self, ctx: &Context<'_>, scope: &mut Scope<'_>, position: usize, spares_disk: bool) {
         let offset = ctx.txn.log_offset();
         if !self.shared.log.released().has(offset, spares_disk) {

@@ -17,19 +17,22 @@ pub(crate) use transaction::Multi;
 use crate::apply::Passage;
 use crate::net::connection::FLUSH_BYTES;
 use crate::net::output::Output;
-use crate::worker::Local;
+use crate::worker::{Local, recycled};
 use redoubt_commands::keys::{KeyList, keys_of};
 use redoubt_commands::spec::{Flags, Propagate, Run, ServerOp, internal};
 use redoubt_commands::table::{self, Command};
 use redoubt_commands::{Args, CommandError, Context};
 use redoubt_resp::Reply;
-use redoubt_store::{Key, PartitionSet, Txn};
-use smallvec::{SmallVec, smallvec};
+use redoubt_store::{Key, Lookahead, PartitionSet, Txn};
+use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+/// Requests between the last prefetch for a key and its look-up.
+const LOOK_UP_LAG: usize = 2;
+
 /// A request of the batch with what was found out before anything runs.
-struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     args: Args<'a>,
     command: Option<&'static Command>,
     /// The key of a single-key command.
@@ -74,9 +77,12 @@ impl Session {
     ) -> (usize, Flow) {
         local.refresh(&self.shared);
         let values = Arc::clone(&local.values);
-        let plans = self.plan(words, ranges);
-        let now_ms = crate::shared::unix_ms();
         let shared = Arc::clone(&self.shared);
+        // A single request would only wait for what it asks for.
+        let ahead = (ranges.len() > 1).then(|| shared.keyspace.lookahead(self.db));
+        let mut plans = recycled(std::mem::take(&mut local.plans));
+        self.plan(words, ranges, ahead.as_ref(), &mut plans);
+        let now_ms = crate::shared::unix_ms();
         let tenure = shared.ha.as_ref().filter(|_| self.applies.is_none()).map(|ha| ha.gate.tenure());
         let mut ctx = Context {
             txn: Txn::new(&shared.keyspace, now_ms, local.rng.fork()),
@@ -93,7 +99,7 @@ impl Session {
         let mut started = scope.clock.raw();
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
-            self.look_ahead(&mut ctx.txn, &plans, index);
+            self.fetch(&mut ctx.txn, &plans, index, ahead.as_ref());
             let step = self.run_one(&mut ctx, plan, &mut scope);
             started = self.account(&plan.args, started, &scope);
             if self.listens {
@@ -119,6 +125,7 @@ impl Session {
         }
         ctx.txn.release();
         self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
+        local.plans = recycled(plans);
         // Only now: what was executed after the lease had ended must not be told. What concerns no data needs no lease.
         if self.touched.replace(false)
             && tenure.zip(shared.ha.as_ref()).is_some_and(|(tenure, ha)| !ha.gate.is_sound(tenure))
@@ -130,28 +137,41 @@ impl Session {
 
     /// Finds the commands and asks the processor for the memory of their keys, one step for all of them after the
     /// other: within a step the look-ups do not depend on each other, so the processor overlaps them.
-    fn plan<'a>(&self, words: &'a [&'a [u8]], ranges: &[(usize, usize)]) -> SmallVec<[Plan<'a>; 32]> {
-        if let [(from, to)] = ranges {
-            return smallvec![self.plan_one(&words[*from..*to])];
-        }
-        let ahead = self.shared.keyspace.lookahead(self.db);
-        let mut plans: SmallVec<[Plan<'a>; 32]> = SmallVec::new();
+    fn plan<'a>(
+        &self,
+        words: &'a [&'a [u8]],
+        ranges: &[(usize, usize)],
+        ahead: Option<&Lookahead<'_>>,
+        plans: &mut Vec<Plan<'a>>,
+    ) {
         for (from, to) in ranges {
-            let plan = self.plan_one(&words[*from..*to]);
-            plan.key.iter().for_each(|key| ahead.slot(key));
+            let plan = self.plan_one(&words[*from..*to], plans.last());
+            if let Some((ahead, key)) = ahead.zip(plan.key.as_ref()) {
+                ahead.slot(key);
+            }
             plans.push(plan);
         }
+        let Some(ahead) = ahead else { return };
         plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.bucket(key));
         plans.iter().filter_map(|plan| plan.key.as_ref()).for_each(|key| ahead.entry(key));
-        plans
+    }
+
+    /// Asks for what the requests right behind the one at `index` will need.
+    #[inline]
+    fn fetch(&self, txn: &mut Txn<'_>, plans: &[Plan<'_>], index: usize, ahead: Option<&Lookahead<'_>>) {
+        if let Some((ahead, key)) = ahead.zip(key_at(plans, index + LOOK_UP_LAG)) {
+            ahead.entry_now(key);
+        }
+        if plans[index].command.is_some_and(|command| command.spec.element != 0) {
+            self.look_ahead(txn, plans, index);
+        }
     }
 
     /// Where a run of calls for elements of one collection begins, asks for the memory of all of them.
-    #[inline]
     fn look_ahead(&self, txn: &mut Txn<'_>, plans: &[Plan<'_>], index: usize) {
         let Some((command, key)) = plans[index].command.zip(plans[index].key) else { return };
         let joins = |plan: &Plan<'_>| plan.key.is_some_and(|other| other.hash == key.hash);
-        if command.spec.element == 0 || (index > 0 && joins(&plans[index - 1])) {
+        if index > 0 && joins(&plans[index - 1]) {
             return;
         }
         let run = plans[index..].iter().take_while(|plan| joins(plan));
@@ -167,10 +187,14 @@ impl Session {
         }
     }
 
+    /// `before`: the request before it, whose command is often the same.
     #[inline]
-    fn plan_one<'a>(&self, words: &'a [&'a [u8]]) -> Plan<'a> {
+    fn plan_one<'a>(&self, words: &'a [&'a [u8]], before: Option<&Plan<'_>>) -> Plan<'a> {
         let args = Args::new(words);
-        let command = self.lookup(args.get(0));
+        let command = match before {
+            Some(before) if before.args.get(0) == args.get(0) => before.command,
+            _ => self.lookup(args.get(0)),
+        };
         let key = match command {
             Some(command) if command.single_key > 0 && command.single_key < args.len() => {
                 Some(self.shared.keyspace.key(args.get(command.single_key)))
@@ -194,13 +218,21 @@ impl Session {
     fn run_one(&mut self, ctx: &mut Context<'_>, plan: &Plan<'_>, scope: &mut Scope<'_>) -> Step {
         let position = scope.output.buffer.len();
         let step = self.check_and_run(ctx, plan, scope);
+        if self.mutes() {
+            self.mute(plan, step, position, scope);
+        }
+        step
+    }
+
+    /// Takes back the reply that begins at `position` of the output, if the client wants none.
+    #[cold]
+    fn mute(&mut self, plan: &Plan<'_>, step: Step, position: usize, scope: &mut Scope<'_>) {
         // Confirmations of subscriptions are pushes, not replies.
         let pushes = Flags::PUBSUB.with(Flags::NOSCRIPT);
         let subscribes = plan.command.is_some_and(|command| command.spec.flags.has(pushes));
         if !matches!(step, Step::NotYet | Step::Elsewhere) && self.mutes_reply() && !subscribes {
             scope.output.buffer.truncate(position);
         }
-        step
     }
 
     /// Resolves subcommands, checks the arity and the rules of admission, then runs or queues.
@@ -211,12 +243,7 @@ impl Session {
             Some(command) => command
                 .subcommand(plan.args.get(1))
                 .ok_or_else(|| table::unknown_subcommand(command, &plan.args)),
-            None if is_http(plan.args.get(0)) => {
-                tracing::warn!(
-                    "closing a connection that sent an HTTP request, perhaps through somebody's browser"
-                );
-                return Step::Close;
-            }
+            None if is_http(plan.args.get(0)) => return Step::Close,
             None => Err(table::unknown_command(&plan.args)),
         };
         let command = match resolved {
@@ -236,6 +263,7 @@ impl Session {
     }
 
     /// Answers with an error before the command ran; inside MULTI it dooms the EXEC. A refused EXEC ends the MULTI.
+    #[cold]
     fn refuse(
         &mut self,
         ctx: &mut Context<'_>,
@@ -370,20 +398,17 @@ impl Session {
         self.touched.set(true);
         let position = out.len();
         let called = catch_unwind(AssertUnwindSafe(|| handler(ctx, args, &mut Reply::new(out, resp3))));
-        match called {
-            Ok(Ok(())) => Ok(None),
-            Ok(Err(error)) => {
-                let text = error.to_string();
-                out.truncate(position);
-                Reply::new(out, resp3).error(&text);
-                Ok(Some(text))
-            }
-            Err(_) => {
-                self.panicked(ctx.txn.touched && command.spec.is_write(), command);
-                out.truncate(position);
-                Err(())
-            }
+        if let Ok(Ok(())) = called {
+            return Ok(None);
         }
+        out.truncate(position);
+        let Ok(Err(error)) = called else {
+            self.panicked(ctx.txn.touched && command.spec.is_write(), command);
+            return Err(());
+        };
+        let text = error.to_string();
+        Reply::new(out, resp3).error(&text);
+        Ok(Some(text))
     }
 
     /// A command answered with an error.
@@ -445,6 +470,17 @@ impl<'s> Scope<'s> {
 
 /// Whether a call begins as a header of an HTTP request does: a web page can make a browser send one here, with calls
 /// in its body.
+#[cold]
 fn is_http(word: &[u8]) -> bool {
-    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
+    let is_http = word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:");
+    if is_http {
+        tracing::warn!("closing a connection that sent an HTTP request, perhaps through somebody's browser");
+    }
+    is_http
+}
+
+/// The key of the request at `index`, if there is one.
+#[inline]
+fn key_at<'p, 'a>(plans: &'p [Plan<'a>], index: usize) -> Option<&'p Key<'a>> {
+    plans.get(index)?.key.as_ref()
 }

@@ -202,7 +202,9 @@ impl Session {
         if let Some(expiries) = txn.own_expiries.take() {
             self.shared.replication.own_keys.note(expiries);
         }
-        txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
+        if !txn.garbage.is_empty() {
+            txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
+        }
         // The replies leave only when this has returned.
         txn.garbage_of_caller.clear();
         self.client.active_ms.store(now_ms, Relaxed);
@@ -213,26 +215,34 @@ impl Session {
     }
 
     /// Counts the command that ran, if one did (`ran`); returns the time at which the next one starts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn account(&mut self, args: &Args<'_>, started: u64, scope: &Scope<'_>) -> u64 {
         let now = scope.clock.raw();
-        if let Some(command) = self.ran.take()
-            // What was done before this server started is not what it did.
-            && self.applies != Some(Origin::Loading)
-        {
-            let nanos = scope.clock.delta_as_nanos(started, now);
-            self.client.last_command.store(command.id + 1, Relaxed);
-            if self.shared.hub.is_monitored() && !self.is_sentinel {
-                let mut delivery = self.delivery.borrow_mut();
-                self.shared.hub.show(&mut delivery, &self.client, self.db, command, args.words());
-            }
-            let counted = scope.values.latency_tracking.then_some(nanos);
-            self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started), counted);
-            if nanos >= scope.noted_nanos {
-                self.note_slow(command, args, nanos, scope);
-            }
+        let Some(command) = self.ran.take() else { return now };
+        // What was done before this server started is not what it did.
+        if self.applies == Some(Origin::Loading) {
+            return now;
+        }
+        self.client.last_command.store(command.id + 1, Relaxed);
+        if self.shared.hub.is_monitored() {
+            self.show(command, args);
+        }
+        let nanos = scope.clock.delta_as_nanos(started, now);
+        let counted = scope.values.latency_tracking.then_some(nanos);
+        self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started), counted);
+        if nanos >= scope.noted_nanos {
+            self.note_slow(command, args, nanos, scope);
         }
         now
+    }
+
+    /// Shows a command to the clients that monitor.
+    #[cold]
+    fn show(&self, command: &'static Command, args: &Args<'_>) {
+        if !self.is_sentinel {
+            let mut delivery = self.delivery.borrow_mut();
+            self.shared.hub.show(&mut delivery, &self.client, self.db, command, args.words());
+        }
     }
 
     /// Enters a slow command into the slow log and the latency monitor, as far as they want it.

@@ -10,7 +10,7 @@ use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
 use crate::replication::Refill;
 use crate::shared::{Shared, unix_ms};
-use crate::worker::Local;
+use crate::worker::{Local, recycled};
 use redoubt_resp::{Limits, ProtocolError, Reply, RequestParser, Span, Status};
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -402,8 +402,8 @@ impl Connection {
         if rest.first().is_none_or(|byte| *byte == b'*') {
             return false;
         }
-        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        memchr::memchr2(b'"', b'\'', line).is_some()
+        // Such lines are short: setting up a search would take longer than the search.
+        rest.iter().find(|byte| matches!(byte, b'"' | b'\'' | b'\n')).is_some_and(|byte| *byte != b'\n')
     }
 
     fn limits(&self) -> Limits {
@@ -422,21 +422,13 @@ impl Connection {
             return (0, Flow::Continue);
         }
         let mut local = self.local.borrow_mut();
-        let mut words: Vec<&[u8]> = std::mem::take(&mut local.words).into_iter().map(|_| &[][..]).collect();
-        let mut ranges: smallvec::SmallVec<[(usize, usize); BATCH]> = smallvec::SmallVec::new();
-        for request in &self.batch {
-            let from = words.len();
-            words.extend(
-                self.spans[request.first..request.first + request.count]
-                    .iter()
-                    .map(|span| span.of(&self.input)),
-            );
-            ranges.push((from, words.len()));
-        }
+        let mut words: Vec<&[u8]> = recycled(std::mem::take(&mut local.words));
+        words.extend(self.spans.iter().map(|span| span.of(&self.input)));
+        let ranges: smallvec::SmallVec<[(usize, usize); BATCH]> =
+            self.batch.iter().map(|request| (request.first, request.first + request.count)).collect();
         let end = self.output.end();
         let (ran, flow) = self.session.run(&mut local, &words, &ranges, &mut self.output);
-        words.clear();
-        local.words = words.into_iter().map(|_| &[][..]).collect();
+        local.words = recycled(words);
         drop(local);
         match flow {
             Flow::Continue | Flow::Wait | Flow::Flush | Flow::Elsewhere => {}
@@ -579,7 +571,14 @@ impl Connection {
     }
 
     /// Closes clients whose buffers outgrew their limits. False when it does.
+    #[inline]
     fn check_limits(&mut self) -> bool {
+        // No limit of input is that low.
+        let is_idle = self.output.pending() == 0 && self.input.len() <= READ_BYTES;
+        (is_idle && self.soft_until.is_none()) || self.check_buffers()
+    }
+
+    fn check_buffers(&mut self) -> bool {
         let (limit, query_limit) = {
             let values = &self.local.borrow().values;
             (crate::pubsub::output_limit(values, &self.client), values.client_query_buffer_limit)

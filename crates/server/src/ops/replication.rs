@@ -223,7 +223,7 @@ impl Session {
         args: &Args<'_>,
         scope: &mut Scope<'_>,
     ) -> Result<(), CommandError> {
-        let held = *ctx.txn.held();
+        let held = ctx.txn.held();
         if !held.is_empty() {
             self.publish(ctx);
             ctx.txn.release();

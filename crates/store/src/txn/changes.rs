@@ -235,7 +235,7 @@ impl Txn<'_> {
     fn link(&mut self, key: &Key<'_>, entry: Entry) {
         self.touch_for_change(key);
         let space = self.space;
-        assert!(self.held.contains(space.partition_of(key.slot)), "the key's partition is not held");
+        assert!(self.holds(space.partition_of(key.slot)), "the key's partition is not held");
         let database = space.database_or_create(self.db);
         database.tables[usize::from(key.slot)].insert(key.hash, entry, |key| space.hasher.hash(key));
         let count = &database.counts[space.partition_of(key.slot)];

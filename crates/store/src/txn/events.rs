@@ -38,7 +38,7 @@ impl Txn<'_> {
 
     pub(crate) fn mark_watchers(&mut self, key: &Key<'_>) {
         let partition = self.space.partition_of(key.slot);
-        assert!(self.held.contains(partition), "the key's partition is not held");
+        assert!(self.holds(partition), "the key's partition is not held");
         // SAFETY: the partition is held, and the reference ends here.
         let side = unsafe { self.space.side(partition) };
         if side.has_watchers() {

@@ -66,7 +66,10 @@ pub struct GivenExpiry {
     pub at_ms: i64,
 }
 
-const NOT_SINGLE: usize = usize::MAX;
+/// `Txn::single` where nothing is held.
+const NOTHING: usize = usize::MAX;
+/// `Txn::single` where `Txn::many` says what is held.
+const MANY: usize = usize::MAX - 1;
 /// Before every expiry, Unix ms.
 const NEVER_MS: i64 = i64::MIN;
 
@@ -75,9 +78,9 @@ const NEVER_MS: i64 = i64::MIN;
 /// A worker keeps one for a whole batch and calls `acquire`/`release` around each run of commands.
 pub struct Txn<'k> {
     pub(crate) space: &'k Keyspace,
-    pub(crate) held: PartitionSet,
-    /// The only partition held, or `NOT_SINGLE`: the common case is released without walking the set.
+    /// The only partition held, `NOTHING` or `MANY`: the common case takes and releases without looking at a set.
     single: usize,
+    many: PartitionSet,
     pub(crate) db: usize,
     pub(crate) now_ms: i64,
     /// What expires by then has expired: the time, or before all times.
@@ -122,8 +125,8 @@ impl<'k> Txn<'k> {
     pub fn new(space: &'k Keyspace, now_ms: i64, rng: fastrand::Rng) -> Txn<'k> {
         Txn {
             space,
-            held: PartitionSet::EMPTY,
-            single: NOT_SINGLE,
+            single: NOTHING,
+            many: PartitionSet::EMPTY,
             db: 0,
             now_ms,
             judged_ms: now_ms,
@@ -150,18 +153,20 @@ impl<'k> Txn<'k> {
     /// Locks the partitions, in ascending order. Nothing may be held.
     #[inline]
     pub fn acquire(&mut self, partitions: PartitionSet) {
-        assert!(self.held.is_empty(), "acquiring while holding could deadlock");
+        assert!(self.single == NOTHING, "acquiring while holding could deadlock");
         partitions.iter().for_each(|partition| self.space.lock(partition));
-        self.held = partitions;
+        if !partitions.is_empty() {
+            self.single = MANY;
+            self.many = partitions;
+        }
         self.touched = false;
     }
 
     /// Locks one partition. Nothing may be held.
     #[inline]
     pub fn acquire_one(&mut self, partition: usize) {
-        assert!(self.held.is_empty(), "acquiring while holding could deadlock");
+        assert!(self.single == NOTHING, "acquiring while holding could deadlock");
         self.space.lock(partition);
-        self.held.insert(partition);
         self.single = partition;
         self.touched = false;
     }
@@ -172,10 +177,17 @@ impl<'k> Txn<'k> {
         self.single == partition
     }
 
+    /// Whether this partition is held.
+    #[inline]
+    pub(crate) fn holds(&self, partition: usize) -> bool {
+        self.single == partition || (self.single == MANY && self.many.contains(partition))
+    }
+
     /// Locks further partitions without waiting; false (and nothing changed) if one is taken.
     pub fn try_extend(&mut self, partitions: &PartitionSet) -> bool {
+        let mut held = self.held();
         let mut added = PartitionSet::EMPTY;
-        for partition in partitions.iter().filter(|p| !self.held.contains(*p)) {
+        for partition in partitions.iter().filter(|p| !held.contains(*p)) {
             if !self.space.try_lock(partition) {
                 // SAFETY: locked a moment ago by this loop.
                 added.iter().for_each(|p| unsafe { self.space.unlock(p) });
@@ -183,31 +195,44 @@ impl<'k> Txn<'k> {
             }
             added.insert(partition);
         }
-        self.held.extend(&added);
-        self.single = NOT_SINGLE;
+        held.extend(&added);
+        if !held.is_empty() {
+            self.single = MANY;
+            self.many = held;
+        }
         true
     }
 
     /// Unlocks everything.
     #[inline]
     pub fn release(&mut self) {
-        if self.single != NOT_SINGLE {
+        match std::mem::replace(&mut self.single, NOTHING) {
+            NOTHING => {}
+            MANY => self.release_many(),
             // SAFETY: it is locked by this transaction.
-            unsafe { self.space.unlock(self.single) };
-            self.single = NOT_SINGLE;
-        } else {
-            for partition in self.held.iter() {
-                // SAFETY: members of `held` are locked by this transaction.
-                unsafe { self.space.unlock(partition) };
-            }
+            single => unsafe { self.space.unlock(single) },
         }
-        self.held = PartitionSet::EMPTY;
+    }
+
+    #[cold]
+    fn release_many(&mut self) {
+        for partition in std::mem::take(&mut self.many).iter() {
+            // SAFETY: members of `many` are locked by this transaction.
+            unsafe { self.space.unlock(partition) };
+        }
     }
 
     /// What is held.
-    #[inline]
-    pub fn held(&self) -> &PartitionSet {
-        &self.held
+    pub fn held(&self) -> PartitionSet {
+        match self.single {
+            NOTHING => PartitionSet::EMPTY,
+            MANY => self.many,
+            single => {
+                let mut held = PartitionSet::EMPTY;
+                held.insert(single);
+                held
+            }
+        }
     }
 
     /// The keyspace.
@@ -282,10 +307,7 @@ impl<'k> Txn<'k> {
     #[inline]
     pub(crate) fn database(&self, slot: u16) -> Option<&'k Database> {
         let partition = self.space.partition_of(slot);
-        assert!(
-            self.single == partition || self.held.contains(partition),
-            "a command touched a key whose partition it does not hold"
-        );
+        assert!(self.holds(partition), "a command touched a key whose partition it does not hold");
         self.space.database(self.db)
     }
 

@@ -7,7 +7,7 @@
 use super::index::Index;
 use crate::alloc_size::alloc_size;
 use crate::member_table::{Member, member_hash};
-use crate::table::prefetch;
+use crate::table::{NOW, SOON, prefetch};
 use smallvec::SmallVec;
 use std::ptr;
 
@@ -70,18 +70,18 @@ impl<M: Member> Dense<M> {
     /// Asks the processor for the memory that finding these members takes, one step for all of them after the other.
     pub(crate) fn look_ahead(&self, members: &[&[u8]]) {
         let hashes: SmallVec<[u64; 32]> = members.iter().map(|member| member_hash(member)).collect();
-        hashes.iter().for_each(|hash| self.index.prefetch(*hash));
+        hashes.iter().for_each(|hash| self.index.prefetch::<SOON>(*hash));
         let found: SmallVec<[u32; 32]> =
             hashes.iter().filter_map(|hash| self.index.candidate(*hash)).collect();
-        found.iter().for_each(|id| prefetch(ptr::from_ref(self.get(*id)).cast()));
-        found.iter().for_each(|id| prefetch(self.get(*id).key_address()));
+        found.iter().for_each(|id| prefetch::<SOON>(ptr::from_ref(self.get(*id)).cast()));
+        found.iter().for_each(|id| prefetch::<SOON>(self.get(*id).key_address()));
     }
 
     /// Asks for what taking the member `id` out will need.
     fn prefetch_removal(&self, id: u32) {
         let last = (self.len - 1) as u32;
-        prefetch(self.get(id).key_address());
-        prefetch(self.get(last).key_address());
+        prefetch::<NOW>(self.get(id).key_address());
+        prefetch::<NOW>(self.get(last).key_address());
     }
 
     /// Adds a member that is not in the table. At most 2^32 - 1 members fit.
@@ -112,9 +112,9 @@ impl<M: Member> Dense<M> {
         let last = (self.len - 1) as u32;
         self.prefetch_removal(id);
         let hash = member_hash(self.get(id).key());
-        self.index.prefetch(hash);
+        self.index.prefetch::<NOW>(hash);
         let moved = member_hash(self.get(last).key());
-        self.index.prefetch(moved);
+        self.index.prefetch::<NOW>(moved);
         self.index.remove(hash, id);
         if id != last {
             self.index.replace(moved, last, id);

@@ -140,9 +140,9 @@ impl Index {
 
     /// Asks the processor for the bucket that a look-up of `hash` reads first.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
+    pub(crate) fn prefetch<const WHEN: bool>(&self, hash: u64) {
         let segment = &self.segments[self.directory[self.slot(hash)] as usize];
-        prefetch(ptr::from_ref(&segment.buckets[segment.home(hash)]).cast());
+        prefetch::<WHEN>(ptr::from_ref(&segment.buckets[segment.home(hash)]).cast());
     }
 
     /// The id that a look-up of `hash` compares first, if its bucket has one.

@@ -13,7 +13,7 @@ use super::dense::Dense;
 use crate::EncodingLimits;
 use crate::member_table::Member;
 use crate::packed::{self, Packed, PackedValue};
-use crate::table::prefetch;
+use crate::table::{NOW, prefetch};
 use crate::thin::ThinBytes;
 use std::ops::Range;
 use tree::{Names, Tree, Walk, compare};
@@ -325,10 +325,10 @@ impl SortedSet {
             let (_, id) = walk.next()?;
             // Pops come in rows: what the next two will read can be on its way meanwhile.
             if let Some((_, next)) = walk.next() {
-                prefetch(big.members.get(next).key_address());
+                prefetch::<NOW>(big.members.get(next).key_address());
             }
             if let Some((_, after)) = walk.next() {
-                prefetch(std::ptr::from_ref(big.members.get(after)).cast());
+                prefetch::<NOW>(std::ptr::from_ref(big.members.get(after)).cast());
             }
             let removed = big.remove(id);
             return Some((removed.name.to_vec(), removed.score));

@@ -4,7 +4,7 @@
 //! All bounds (an entry, a score, a member) are one primitive: the first entry for which a monotone test fails.
 
 use crate::alloc_size::alloc_size;
-use crate::table::prefetch;
+use crate::table::{NOW, prefetch};
 use std::cmp::Ordering;
 
 /// Entries of a leaf: 62 scores, 62 ids and the header fill a 768-byte allocation.
@@ -53,7 +53,7 @@ struct Inner {
 #[inline]
 fn prefetch_node<T>(node: &T) {
     let start = std::ptr::from_ref(node).cast::<u8>();
-    (0..size_of::<T>()).step_by(64).for_each(|offset| prefetch(start.wrapping_add(offset)));
+    (0..size_of::<T>()).step_by(64).for_each(|offset| prefetch::<NOW>(start.wrapping_add(offset)));
 }
 
 /// What an inner node holds about a child.
