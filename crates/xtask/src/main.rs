@@ -49,6 +49,8 @@ fn run(arguments: &[String]) -> Result<()> {
         "docs" => docs::run(rest),
         "tidy" => tidy::run(),
         "peers" => peers::run(rest),
+        // The server of `bench --floor`.
+        "floor" => bench::floor::run(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}{}", bench::USAGE);
             Ok(())

@@ -7,6 +7,7 @@
 mod append;
 mod big_saves;
 mod blocked;
+pub(crate) mod floor;
 mod forward;
 mod link;
 mod loading;
@@ -104,7 +105,7 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
             target_dir().join("release/redoubt-server")
         }
     };
-    let mut contenders = vec![Contender { name: "redoubt", program: ours }];
+    let mut contenders = vec![Contender::new("redoubt", ours)];
     let folder = std::env::var_os("REDOUBT_PEERS").map_or_else(|| target_dir().join("peers"), PathBuf::from);
     let peers = [
         ("redis7", find_program("redis-server")),
@@ -116,9 +117,16 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
             continue;
         }
         match program.filter(|path| path.exists()) {
-            Some(program) => contenders.push(Contender { name, program }),
+            Some(program) => contenders.push(Contender::new(name, program)),
             None => eprintln!("{name} is not on this machine: `cargo xtask peers` gets redis8 and valkey9"),
         }
+    }
+    if options.floor {
+        contenders.push(Contender {
+            name: "floor",
+            program: std::env::current_exe()?,
+            command: Some("floor"),
+        });
     }
     Ok(contenders)
 }

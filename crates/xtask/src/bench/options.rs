@@ -11,6 +11,7 @@ pub(crate) const USAGE: &str = "\
       --sizes 16,512,16384      value sizes of set and get, bytes
       --repeats 5               interleaved repeats
       --peers redis7,valkey9    against these (default: redis7, redis8, valkey9, where present)
+      --floor                   with a server that does nothing beside them: the kernel's share
       --keys 1000000            keys to begin with, and elements of the memory shapes
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
@@ -28,6 +29,8 @@ pub(super) struct Options {
     pub(super) sizes: Vec<u64>,
     pub(super) repeats: usize,
     pub(super) peers: Option<Vec<String>>,
+    /// Beside a server that does nothing.
+    pub(super) floor: bool,
     pub(super) keys: u64,
     pub(super) scale: f64,
     pub(super) server: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl Options {
             sizes: vec![16, 512, 16384],
             repeats: 5,
             peers: None,
+            floor: false,
             keys: 1_000_000,
             scale: 1.0,
             server: None,
@@ -77,6 +81,7 @@ impl Options {
         let mut rest = arguments.iter();
         while let Some(name) = rest.next() {
             match name.as_str() {
+                "--floor" => options.floor = true,
                 "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
                 | "--persistence-only" | "--forward-only" | "--replication-only" | "--failover-only" => {
                     options.choose(name)

@@ -19,12 +19,18 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct Contender {
     pub(super) name: &'static str,
     pub(super) program: PathBuf,
+    /// What comes before its settings.
+    pub(super) command: Option<&'static str>,
 }
 
 impl Contender {
+    pub(super) fn new(name: &'static str, program: PathBuf) -> Contender {
+        Contender { name, program, command: None }
+    }
+
     /// What it says about itself.
     pub(super) fn version(&self) -> Result<String> {
-        Ok(output(Command::new(&self.program).arg("--version"))?.trim().to_string())
+        Ok(output(Command::new(&self.program).args(self.command).arg("--version"))?.trim().to_string())
     }
 
     /// Starts it on the core of all measurements, without persistence.
@@ -54,7 +60,7 @@ impl Contender {
     /// As `start_on`, on this port.
     pub(super) fn start_at(&self, port: u16, cores: &str, settings: &[&str]) -> Result<Running> {
         let mut command = Command::new("taskset");
-        command.args(["-c", cores]).arg(&self.program).args(["--port", &port.to_string()]);
+        command.args(["-c", cores]).arg(&self.program).args(self.command).args(["--port", &port.to_string()]);
         command.args([
             "--save",
             "",
