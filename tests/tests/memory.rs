@@ -230,3 +230,28 @@ fn a_connection_that_is_idle_gives_its_buffers_back() {
     }
     assert_eq!(busy.call(&["ECHO", &value]).text(), value);
 }
+
+/// Whether the kernel may give the server huge pages; `None` where it does not say.
+fn has_huge_pages(server: &Server) -> Option<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).map(|value| value.trim() == "1")
+}
+
+#[test]
+fn huge_pages_are_for_servers_that_hold_much() {
+    let never = Server::ours(&[("disable-thp", "yes")]);
+    let server = Server::ours(&[]);
+    if has_huge_pages(&server).is_none() {
+        return eprintln!("skipped: this kernel does not say who may have huge pages");
+    }
+    assert_eq!(has_huge_pages(&server), Some(false), "a small server would waste them");
+    for server in [&never, &server] {
+        server.client().call(&["SETRANGE", "large", "40000000", "x"]);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while has_huge_pages(&server) == Some(false) {
+        assert!(Instant::now() < deadline, "it has grown and still may not have them");
+        std::thread::yield_now();
+    }
+    assert_eq!(has_huge_pages(&never), Some(false), "disable-thp");
+}

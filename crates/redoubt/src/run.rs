@@ -22,9 +22,7 @@ pub(crate) fn run(config: Config) -> Result<(), String> {
     logging::banner(&values, "standalone", config.file());
     // Before the first thread: threads inherit what is held back.
     let signals = process::Signals::hold();
-    if values.disable_thp {
-        process::disable_huge_pages();
-    }
+    process::hold_huge_pages(values.disable_thp);
     set_allocator_threads(values.jemalloc_bg_thread);
     let config = fit_open_files(config, values.maxclients as u64)?;
     let pidfile = write_pidfile(&values);

@@ -42,6 +42,7 @@ async fn run(shared: Arc<Shared>) {
         let values = shared.values();
         let period = Duration::from_millis(1000 / u64::from(values.hz.max(1)));
         shared.memory.recalibrate();
+        crate::process::grown_to(shared.memory.used());
         crate::aof::rewrite::look(&shared);
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         if shrunk.elapsed().as_millis() as i64 >= IDLE_MS {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// A date and time of day where the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,13 +129,33 @@ fn signal_set() -> libc::sigset_t {
     }
 }
 
-/// Keeps the kernel from backing this process with huge pages: they make small changes to memory expensive.
-pub fn disable_huge_pages() {
+/// Memory in use from which on huge pages are worth what they waste at the edges, bytes.
+const HUGE_PAGES_FROM: u64 = 32 * 1024 * 1024;
+
+/// This process waits until it is large enough for huge pages.
+static AWAITS_HUGE_PAGES: AtomicBool = AtomicBool::new(false);
+
+/// Keeps the kernel from backing this process with huge pages: for ever, or until `grown_to` hears of enough memory.
+pub fn hold_huge_pages(for_ever: bool) {
+    permit_huge_pages(false);
+    AWAITS_HUGE_PAGES.store(!for_ever, Relaxed);
+}
+
+/// Hears how many bytes of memory are in use.
+pub(crate) fn grown_to(used: u64) {
+    if used >= HUGE_PAGES_FROM && AWAITS_HUGE_PAGES.swap(false, Relaxed) {
+        permit_huge_pages(true);
+    }
+}
+
+fn permit_huge_pages(permitted: bool) {
     #[cfg(target_os = "linux")]
     // SAFETY: changes an attribute of this process, takes no pointers.
     unsafe {
-        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_THP_DISABLE, libc::c_ulong::from(!permitted), 0, 0, 0);
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = permitted;
 }
 
 /// Raises the limit of open files to `wanted`, or as far as the process may. Answers with what it is then.
