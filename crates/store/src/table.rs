@@ -526,3 +526,23 @@ pub(crate) fn prefetch<const WHEN: bool>(address: *const u8) {
     #[cfg(any(not(target_arch = "x86_64"), miri))]
     let _ = address;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn keys_are_the_same_if_all_bytes_are(key in proptest::collection::vec(any::<u8>(), 0..48), at: usize, flip in 1u8..) {
+            let mut other = key.clone();
+            prop_assert!(same(&key, &other));
+            if let Some(len) = std::num::NonZeroUsize::new(key.len()) {
+                other[at % len] ^= flip;
+                prop_assert!(!same(&key, &other), "byte {}", at % len);
+            }
+            other.push(0);
+            prop_assert!(!same(&key, &other));
+        }
+    }
+}

@@ -243,7 +243,12 @@ impl Session {
             Some(command) => command
                 .subcommand(plan.args.get(1))
                 .ok_or_else(|| table::unknown_subcommand(command, &plan.args)),
-            None if is_http(plan.args.get(0)) => return Step::Close,
+            None if is_http(plan.args.get(0)) => {
+                tracing::warn!(
+                    "closing a connection that sent an HTTP request, perhaps through somebody's browser"
+                );
+                return Step::Close;
+            }
             None => Err(table::unknown_command(&plan.args)),
         };
         let command = match resolved {
@@ -470,13 +475,8 @@ impl<'s> Scope<'s> {
 
 /// Whether a call begins as a header of an HTTP request does: a web page can make a browser send one here, with calls
 /// in its body.
-#[cold]
 fn is_http(word: &[u8]) -> bool {
-    let is_http = word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:");
-    if is_http {
-        tracing::warn!("closing a connection that sent an HTTP request, perhaps through somebody's browser");
-    }
-    is_http
+    word.eq_ignore_ascii_case(b"post") || word.eq_ignore_ascii_case(b"host:")
 }
 
 /// The key of the request at `index`, if there is one.

@@ -59,8 +59,12 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
 }
 
 fn measure(server: &Running, count: u64, call: fn(u64) -> Vec<String>) -> Result<Growth> {
+    // What is needed once, whatever the number of elements: pages of the program, counters of the command.
+    let mut link = Link::open(server.port)?;
+    link.fill(count / 1000, call)?;
+    link.call(&["FLUSHALL"])?;
     let (resident, used) = (server.resident_bytes()?, server.used_bytes()?);
-    Link::open(server.port)?.fill(count, call)?;
+    link.fill(count, call)?;
     Ok(Growth {
         resident: (server.resident_bytes()? - resident) / count as f64,
         used: (server.used_bytes()? - used) / count as f64,
