@@ -596,7 +596,6 @@ impl CommandSpec {
         self.flags.has(Flags::WRITE)
     }
     /// Whether a call of `argc` words fits the arity.
-    #[inline]
     pub const fn arity_fits(&self, argc: usize) -> bool {
         if self.arity >= 0 { argc == self.arity as usize } else { argc >= (-self.arity) as usize }
     }

@@ -97,10 +97,6 @@ pub struct Command {
     pub parent: Option<&'static CommandSpec>,
     /// All its ACL categories.
     pub categories: Categories,
-    /// Fewest words of a call.
-    argc_min: usize,
-    /// Most words of a call beyond `argc_min`.
-    argc_room: usize,
     /// Position of its only key when it always has exactly one, else 0.
     pub single_key: usize,
     /// The keys as an arithmetic row.
@@ -118,14 +114,10 @@ impl Command {
     /// Fails unless a call of `argc` words fits the arity.
     #[inline]
     pub fn check_arity(&self, argc: usize) -> Result<(), CommandError> {
-        // One comparison: below the least, the difference wraps.
-        let fits = argc.wrapping_sub(self.argc_min) <= self.argc_room;
-        if fits { Ok(()) } else { Err(self.wrong_arity()) }
-    }
-
-    #[cold]
-    fn wrong_arity(&self) -> CommandError {
-        CommandError::WrongArity(Cow::Borrowed(self.full_name))
+        if self.spec.arity_fits(argc) {
+            return Ok(());
+        }
+        Err(CommandError::WrongArity(Cow::Borrowed(self.full_name)))
     }
 
     fn new(spec: &'static CommandSpec, group: &'static str, parent: Option<&'static CommandSpec>) -> Command {
@@ -141,8 +133,6 @@ impl Command {
             group,
             parent,
             categories: categories(spec),
-            argc_min: usize::from(spec.arity.unsigned_abs()),
-            argc_room: if spec.arity < 0 { usize::MAX / 2 } else { 0 },
             single_key: single_key(spec),
             range: key_range(spec),
             subcommands: spec.subcommands.iter().map(|sub| Command::new(sub, group, Some(spec))).collect(),

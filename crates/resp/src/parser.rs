@@ -190,15 +190,6 @@ impl RequestParser {
         spans: &mut Vec<Span>,
         limits: &Limits,
     ) -> Result<Status, ProtocolError> {
-        match whole_request(buf, self.start, spans, limits) {
-            Some(end) => self.complete(end),
-            None => self.begin(buf, spans, limits),
-        }
-    }
-
-    /// Reads a request word by word, as far as it has come.
-    #[inline(never)]
-    fn begin(&mut self, buf: &[u8], spans: &mut Vec<Span>, limits: &Limits) -> Result<Status, ProtocolError> {
         let (count, next) = match short_count(buf, self.start) {
             Some(count) => count,
             None => match self.word_count(buf, limits)? {
@@ -368,30 +359,6 @@ impl RequestParser {
         }
         self.complete(newline + 1)
     }
-}
-
-/// Reads a request that has come whole and whose counts are all short, the usual case, keeping no place in it. Answers
-/// with the position after it; None, with `spans` as it was, where the general way must decide.
-#[inline]
-fn whole_request(buf: &[u8], start: usize, spans: &mut Vec<Span>, limits: &Limits) -> Option<usize> {
-    let (count, mut at) = short_count(buf, start)?;
-    if count == 0 || !limits.authenticated {
-        return None;
-    }
-    let mark = spans.len();
-    for _ in 0..count {
-        let Some((len, word)) = short_count(buf, at)
-            .filter(|(len, word)| buf[at] == b'$' && buf.len() - word >= *len as usize + 2)
-        else {
-            spans.truncate(mark);
-            return None;
-        };
-        let len = len as usize;
-        spans.push(Span { start: word, len });
-        // As Redis does, two bytes are skipped after the word whatever they are.
-        at = word + len + 2;
-    }
-    Some(at)
 }
 
 /// Reads a count of one to three digits after the type byte at `at`, the usual case, without searching the line's end.

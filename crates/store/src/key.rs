@@ -100,13 +100,8 @@ fn crc16(bytes: &[u8]) -> u16 {
 /// The part between the first `{` and the next `}` if it is not empty, else the whole key.
 #[inline]
 pub fn hash_tag(key: &[u8]) -> &[u8] {
-    let opens = match key.last_chunk::<8>() {
-        // The last word overlaps the one before it.
-        Some(last) => {
-            key.as_chunks::<8>().0.iter().chain([last]).any(|word| has_open(u64::from_le_bytes(*word)))
-        }
-        None => key.contains(&b'{'),
-    };
+    let (words, rest) = key.as_chunks::<8>();
+    let opens = words.iter().any(|word| has_open(u64::from_le_bytes(*word))) || rest.contains(&b'{');
     if opens { inner_tag(key) } else { key }
 }
 

@@ -202,9 +202,7 @@ impl Session {
         if let Some(expiries) = txn.own_expiries.take() {
             self.shared.replication.own_keys.note(expiries);
         }
-        if !txn.garbage.is_empty() {
-            txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
-        }
+        txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
         // The replies leave only when this has returned.
         txn.garbage_of_caller.clear();
         self.client.active_ms.store(now_ms, Relaxed);

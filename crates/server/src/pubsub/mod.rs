@@ -71,8 +71,8 @@ impl Delivery {
     /// Wakes everybody who got something since the last call.
     #[inline]
     pub(crate) fn wake_all(&mut self) {
-        if !self.wakes.is_empty() {
-            self.wakes.drain(..).for_each(|client| client.mailbox.wake());
+        for client in self.wakes.drain(..) {
+            client.mailbox.wake();
         }
     }
 
