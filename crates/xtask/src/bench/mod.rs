@@ -53,6 +53,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     println!();
     if options.speed {
+        let mut contenders = contenders.clone();
+        if options.floor {
+            contenders.push(floor::contender()?);
+        }
         speed::run(&options, &contenders)?;
     }
     if options.memory {
@@ -120,13 +124,6 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
             Some(program) => contenders.push(Contender::new(name, program)),
             None => eprintln!("{name} is not on this machine: `cargo xtask peers` gets redis8 and valkey9"),
         }
-    }
-    if options.floor {
-        contenders.push(Contender {
-            name: "floor",
-            program: std::env::current_exe()?,
-            command: Some("floor"),
-        });
     }
     Ok(contenders)
 }

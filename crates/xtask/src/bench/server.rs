@@ -30,7 +30,7 @@ impl Contender {
 
     /// What it says about itself.
     pub(super) fn version(&self) -> Result<String> {
-        Ok(output(Command::new(&self.program).args(self.command).arg("--version"))?.trim().to_string())
+        Ok(output(Command::new(&self.program).arg("--version"))?.trim().to_string())
     }
 
     /// Starts it on the core of all measurements, without persistence.
