@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::sync::{mpsc, oneshot};
 
 /// What a worker's connections share without locks.
@@ -69,16 +70,27 @@ pub(crate) fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Worker
     shared.barriers.lock().push(barrier);
     let load = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&load);
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // The runtime belongs to its thread, so only there it can be built.
+    let (built, is_built) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(built.send(Err(error))),
+        };
+        drop(built.send(Ok(())));
+        runtime.block_on(serve(index, shared, incoming, barriers, counted));
+    })?;
+    is_built.recv().map_err(std::io::Error::other)??;
+    Ok(Worker { arrivals, load, thread })
+}
+
+/// Of a worker: its tasks never leave the thread.
+fn runtime() -> std::io::Result<LocalRuntime> {
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Look at the sockets often: a turn is a whole batch of requests, not a small task.
         .event_interval(16)
-        .build()?;
-    let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let tasks = tokio::task::LocalSet::new();
-        tasks.block_on(&runtime, serve(index, shared, incoming, barriers, counted));
-    })?;
-    Ok(Worker { arrivals, load, thread })
+        .build_local(LocalOptions::default())
 }
 
 /// Takes connections until the server stops.
