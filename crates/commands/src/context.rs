@@ -143,11 +143,8 @@ macro_rules! typed {
             }
             /// The value at the key, created empty if missing, or wrong type. The caller must fill it.
             pub fn $create(&mut self, key: &Key<'_>) -> Result<&mut $type, CommandError> {
-                if self.txn.get_mut(key).is_none() {
-                    self.txn.insert(key, redoubt_store::Value::$variant($type::new()), None);
-                }
-                match self.txn.get_mut(key) {
-                    Some(redoubt_store::ValueMut::$variant(value)) => Ok(value),
+                match self.txn.get_or_insert(key, || redoubt_store::Value::$variant($type::new())) {
+                    redoubt_store::ValueMut::$variant(value) => Ok(value),
                     _ => Err(CommandError::WrongType),
                 }
             }

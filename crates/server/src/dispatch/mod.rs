@@ -401,6 +401,7 @@ impl Session {
     ) -> Result<Option<String>, ()> {
         let Run::Data(handler) = command.spec.run else { unreachable!("only data commands are called") };
         self.touched.set(true);
+        ctx.txn.begin_call();
         let position = out.len();
         let called = catch_unwind(AssertUnwindSafe(|| handler(ctx, args, &mut Reply::new(out, resp3))));
         if let Ok(Ok(())) = called {

@@ -16,17 +16,37 @@ impl Txn<'_> {
     pub fn get_mut(&mut self, key: &Key<'_>) -> Option<ValueMut<'_>> {
         let place = self.find(key)?;
         self.access(&place);
+        Some(self.open(key, place))
+    }
+
+    /// As `get_mut`; a missing key gets `new` first.
+    pub fn get_or_insert(&mut self, key: &Key<'_>, new: impl FnOnce() -> Value) -> ValueMut<'_> {
+        let place = match self.find(key) {
+            Some(place) => {
+                self.access(&place);
+                place
+            }
+            None => {
+                self.insert(key, new(), None);
+                self.find_raw(key).expect("it has just been inserted")
+            }
+        };
+        self.open(key, place)
+    }
+
+    #[inline]
+    fn open(&mut self, key: &Key<'_>, place: Place) -> ValueMut<'_> {
         self.touch_for_change(key);
         self.preserve(place.entry());
         // SAFETY: see the note above `impl`: the result borrows the transaction exclusively.
-        Some(match unsafe { place.entry().collection_mut() } {
+        match unsafe { place.entry().collection_mut() } {
             None => ValueMut::Str(StrMut::new(place)),
             Some(Collection::List(list)) => ValueMut::List(list),
             Some(Collection::Hash(hash)) => ValueMut::Hash(hash),
             Some(Collection::Set(set)) => ValueMut::Set(set),
             Some(Collection::SortedSet(zset)) => ValueMut::SortedSet(zset),
             Some(Collection::Stream(stream)) => ValueMut::Stream(stream),
-        })
+        }
     }
 
     /// Sets a string, replacing a value of any type. Stored as an integer when the text is one.
@@ -83,13 +103,10 @@ impl Txn<'_> {
                 return self.access(&place);
             }
         }
-        let clock = if self.clock.lfu {
-            self.clock.accessed(entry.clock(), &mut self.rng)
-        } else {
-            self.clock.initial()
-        };
+        let clock = if self.clock.lfu { self.accessed(entry) } else { self.clock.initial() };
         self.signal_lost(key, entry);
         let new = Entry::new(key.bytes, payload, after, clock | self.space.cuts.phase());
+        self.counted = Some(new);
         let old = place.replace(new);
         self.count_expire(key, before, after);
         self.forget_fields(key, old);
@@ -158,9 +175,10 @@ impl Txn<'_> {
         Some((entry.clone_value(), entry.expire_ms()))
     }
 
-    /// Sets or clears the expiry of an existing key. True if the key exists.
+    /// Sets or clears the expiry of an existing key, which is an access. True if the key exists.
     pub fn set_expire(&mut self, key: &Key<'_>, expire_ms: Option<i64>) -> bool {
         let Some(place) = self.find(key) else { return false };
+        self.access(&place);
         self.touch_for_change(key);
         let entry = place.entry();
         let before = entry.expire_ms();
@@ -238,6 +256,8 @@ impl Txn<'_> {
         assert!(self.holds(space.partition_of(key.slot)), "the key's partition is not held");
         let database = space.database_or_create(self.db);
         database.tables[usize::from(key.slot)].insert(key.hash, entry, |key| space.hasher.hash(key));
+        // It is new, and has not been accessed besides.
+        self.counted = Some(entry);
         let count = &database.counts[space.partition_of(key.slot)];
         count.keys.set(count.keys.get() + 1);
         if let Some(at) = entry.expire_ms() {

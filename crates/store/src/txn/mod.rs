@@ -89,6 +89,8 @@ pub struct Txn<'k> {
     primed: Option<Key<'k>>,
     /// How accesses are noted.
     pub clock: AccessClock,
+    /// The entry whose access was counted last in the current call.
+    counted: Option<Entry>,
     /// Randomness for LFU counters and sampling.
     pub rng: fastrand::Rng,
     /// Counts since they were last taken.
@@ -131,6 +133,7 @@ impl<'k> Txn<'k> {
             now_ms,
             judged_ms: now_ms,
             primed: None,
+            counted: None,
             clock: AccessClock::new(now_ms),
             rng,
             counters: Counters::default(),
@@ -302,6 +305,12 @@ impl<'k> Txn<'k> {
         });
     }
 
+    /// A call begins: however often it looks a key up in a row, that is one access to its LFU counter.
+    #[inline]
+    pub fn begin_call(&mut self) {
+        self.counted = None;
+    }
+
     // --- inner look-ups ------------------------------------------------------------------------------------------
 
     #[inline]
@@ -344,11 +353,20 @@ impl<'k> Txn<'k> {
         self.find(key).map(|place| place.entry())
     }
 
+    /// The clock of an entry after this call's access to it.
+    #[inline]
+    fn accessed(&mut self, entry: Entry) -> u32 {
+        if self.clock.lfu && self.counted.replace(entry) == Some(entry) {
+            return entry.clock();
+        }
+        self.clock.accessed(entry.clock(), &mut self.rng)
+    }
+
     #[inline]
     fn access(&mut self, place: &Place) {
         let entry = place.entry();
         let before = entry.clock();
-        let clock = self.clock.accessed(before, &mut self.rng);
+        let clock = self.accessed(entry);
         // Most accesses fall into the second of the one before: a line left clean need not be written back.
         if clock != before {
             entry.set_clock(clock);

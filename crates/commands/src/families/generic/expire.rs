@@ -173,7 +173,7 @@ fn answer_expiry(
 /// PERSIST key: 1 when there was an expiry to take off. <https://redis.io/docs/latest/commands/persist/>
 pub fn persist(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let key = ctx.key(args.get(1));
-    let had = ctx.txn.expire_at(&key).flatten().is_some();
+    let had = ctx.txn.touch(&key) && ctx.txn.expire_at(&key).flatten().is_some();
     if had {
         ctx.txn.set_expire(&key, None);
         ctx.txn.changed(&key, Class::Generic, "persist");

@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
 use redoubt_resp::Reply;
-use redoubt_store::{Class, Key};
+use redoubt_store::{Access, Class, Key, Value};
 
 const SAME_OBJECT: CommandError = CommandError::text("ERR source and destination objects are the same");
 
@@ -73,7 +73,7 @@ pub fn touch(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> R
 /// RENAME key newkey: replaces what had the new name. <https://redis.io/docs/latest/commands/rename/>
 pub fn rename(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
-    if !ctx.txn.contains(&from) {
+    if !ctx.txn.touch(&from) {
         return Err(CommandError::NoSuchKey);
     }
     if from.bytes != to.bytes {
@@ -86,7 +86,7 @@ pub fn rename(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
 /// RENAMENX key newkey: 0 when the new name is taken. <https://redis.io/docs/latest/commands/renamenx/>
 pub fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Result<(), CommandError> {
     let (from, to) = (ctx.key(args.get(1)), ctx.key(args.get(2)));
-    if !ctx.txn.contains(&from) {
+    if !ctx.txn.touch(&from) {
         return Err(CommandError::NoSuchKey);
     }
     let free = from.bytes != to.bytes && !ctx.txn.contains(&to);
@@ -98,12 +98,25 @@ pub fn renamenx(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
 }
 
 fn move_value(ctx: &mut Context<'_>, from: &Key<'_>, to: &Key<'_>) {
+    let access = ctx.txn.access_of(from).expect("the caller saw the key");
     let (value, expire_ms) = ctx.txn.take(from).expect("the caller saw the key");
     // The key that had the name is gone, the one that comes is new: so the events tell it.
     ctx.txn.unlink_key(to);
-    ctx.txn.insert(to, value, expire_ms);
+    insert_accessed(ctx, to, value, expire_ms, access);
     ctx.txn.changed(from, Class::Generic, "rename_from");
     ctx.txn.changed_too(to, Class::Generic, "rename_to");
+}
+
+/// Sets a value that keeps the access facts it had under another name.
+fn insert_accessed(
+    ctx: &mut Context<'_>,
+    key: &Key<'_>,
+    value: Value,
+    expire_ms: Option<i64>,
+    access: Access,
+) {
+    ctx.txn.insert(key, value, expire_ms);
+    ctx.txn.set_access(key, Some(u64::from(access.idle_seconds)), u8::try_from(access.frequency).ok());
 }
 
 /// COPY source destination [DB n] [REPLACE]: 1 when copied. <https://redis.io/docs/latest/commands/copy/>
@@ -124,7 +137,7 @@ pub fn copy(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Re
     if target == home && from.bytes == to.bytes {
         return Err(SAME_OBJECT);
     }
-    let copy = if look_up(ctx, &from) { ctx.txn.copy_of(&from) } else { None };
+    let copy = if look_up(ctx, &from) && ctx.txn.touch(&from) { ctx.txn.copy_of(&from) } else { None };
     let mut copied = false;
     if let Some((value, expire_ms)) = copy {
         ctx.txn.set_db(target);
@@ -149,7 +162,7 @@ pub fn move_key(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
         return Err(SAME_OBJECT);
     }
     let key = ctx.key(args.get(1));
-    let found = ctx.txn.contains(&key);
+    let found = ctx.txn.touch(&key);
     ctx.txn.set_db(target);
     let taken = ctx.txn.contains(&key);
     ctx.txn.set_db(home);
@@ -157,9 +170,10 @@ pub fn move_key(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -
         reply.int(0);
         return Ok(());
     }
+    let access = ctx.txn.access_of(&key).expect("found above");
     let (value, expire_ms) = ctx.txn.take(&key).expect("found above");
     ctx.txn.set_db(target);
-    ctx.txn.insert(&key, value, expire_ms);
+    insert_accessed(ctx, &key, value, expire_ms, access);
     ctx.txn.set_db(home);
     ctx.txn.changed(&key, Class::Generic, "move_from");
     ctx.txn.set_db(target);
