@@ -36,10 +36,14 @@ impl Effects {
     }
 
     /// Records a command on a database.
+    #[inline]
     pub fn push(&mut self, db: usize, words: &[&[u8]]) {
-        if !self.enabled {
-            return;
+        if self.enabled {
+            self.record(db, words);
         }
+    }
+
+    fn record(&mut self, db: usize, words: &[&[u8]]) {
         let bytes: usize = words.iter().map(|word| word.len()).sum();
         // The count lines of words that are not long, and the line ends.
         self.frames.reserve(bytes + 8 * words.len() + 16);

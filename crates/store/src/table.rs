@@ -218,7 +218,7 @@ impl Table {
     }
 
     /// Finds a key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, hash: u64, key: &[u8]) -> Option<Place> {
         let word = self.word.load(Relaxed);
         if word == 0 {

@@ -19,6 +19,7 @@ impl Txn<'_> {
     }
 
     /// As `changed` for a call that made several changes: Redis counts the elements.
+    #[inline]
     pub fn changed_times(&mut self, key: &Key<'_>, class: Class, event: &'static str, times: usize) {
         self.counters.dirty += times as u64;
         self.notify(key, class, event);
@@ -36,6 +37,7 @@ impl Txn<'_> {
         self.mark_watchers(key);
     }
 
+    #[inline]
     pub(crate) fn mark_watchers(&mut self, key: &Key<'_>) {
         let partition = self.space.partition_of(key.slot);
         assert!(self.holds(partition), "the key's partition is not held");
@@ -46,6 +48,7 @@ impl Txn<'_> {
         }
     }
 
+    #[inline]
     pub(crate) fn notify(&mut self, key: &Key<'_>, class: Class, event: &'static str) {
         self.mark_watchers(key);
         self.event(key, class, event);
@@ -60,10 +63,12 @@ impl Txn<'_> {
     }
 
     /// Tells that clients parked on the key may go on.
+    #[inline]
     pub fn signal(&mut self, key: &Key<'_>) {
         self.signal_as(key, false);
     }
 
+    #[inline]
     fn signal_as(&mut self, key: &Key<'_>, lost: bool) {
         let partition = self.space.partition_of(key.slot);
         // SAFETY: the partition is held (the key was just written), and the reference ends here.

@@ -320,7 +320,7 @@ impl<'k> Txn<'k> {
         self.space.database(self.db)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_raw(&self, key: &Key<'_>) -> Option<Place> {
         self.recorder.note(self.db, key.bytes, false);
         self.database(key.slot)?.tables[usize::from(key.slot)].find(key.hash, key.bytes)
@@ -334,7 +334,7 @@ impl<'k> Txn<'k> {
     }
 
     /// Finds a live entry; an expired one is removed on the way.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, key: &Key<'_>) -> Option<Place> {
         let place = self.find_raw(key)?;
         if let Some(at) = place.entry().expire_ms()
