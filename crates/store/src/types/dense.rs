@@ -77,6 +77,12 @@ impl<M: Member> Dense<M> {
         found.iter().for_each(|id| prefetch::<SOON>(self.get(*id).key_address()));
     }
 
+    /// Asks for the place of a member in the index.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, id: u32) {
+        self.index.prefetch::<NOW>(member_hash(self.get(id).key()));
+    }
+
     /// Asks for what taking the member `id` out will need.
     fn prefetch_removal(&self, id: u32) {
         let last = (self.len - 1) as u32;

@@ -323,12 +323,15 @@ impl SortedSet {
         if let Repr::Tree(big) = &mut self.repr {
             let mut walk = big.tree.walk(rank, highest);
             let (_, id) = walk.next()?;
-            // Pops come in rows: what the next two will read can be on its way meanwhile.
+            // Pops come in rows: what the next three will read can be on its way meanwhile.
             if let Some((_, next)) = walk.next() {
-                prefetch::<NOW>(big.members.get(next).key_address());
+                big.prefetch_removal(next);
             }
-            if let Some((_, after)) = walk.next() {
-                prefetch::<NOW>(std::ptr::from_ref(big.members.get(after)).cast());
+            if let Some((_, second)) = walk.next() {
+                prefetch::<NOW>(big.members.get(second).key_address());
+            }
+            if let Some((_, third)) = walk.next() {
+                prefetch::<NOW>(std::ptr::from_ref(big.members.get(third)).cast());
             }
             let removed = big.remove(id);
             return Some((removed.name.to_vec(), removed.score));
@@ -398,6 +401,18 @@ impl Big {
             self.tree.insert(&self.members, score, id);
         }
         Some(before)
+    }
+
+    /// Asks for what removing the member `id` will read if it is the next but one to go.
+    fn prefetch_removal(&self, id: u32) {
+        self.members.prefetch_index(id);
+        // By then this is the last member, which moves to the free id.
+        let Some(last) = (self.members.len() as u32).checked_sub(2) else { return };
+        self.members.prefetch_index(last);
+        self.tree.prefetch(self.members.get(last).score);
+        if let Some(before) = last.checked_sub(1) {
+            prefetch::<NOW>(self.members.get(before).key_address());
+        }
     }
 
     fn remove(&mut self, id: u32) -> Scored {
