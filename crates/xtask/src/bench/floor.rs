@@ -1,7 +1,8 @@
 //! A server that does nothing: what the kernel takes of each request, whoever answers it.
 //!
 //! It counts the asterisks of what it reads, or the lines where requests are lines, and sends as many replies of the same
-//! length, in a loop of epoll, one read and one write on a single thread. A server that answers each batch with one write can hardly cost less on the same machine.
+//! length, in a loop of epoll, one read and one write on a single thread. A server that answers each batch with one write
+//! can hardly cost less on the same machine.
 
 use super::server::Contender;
 use anyhow::{Context, Result};
