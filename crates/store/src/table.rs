@@ -73,7 +73,7 @@ fn free_ways(tags: u64) -> u64 {
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len()
         && match b.len() {
-            4..8 => ends::<4>(a) == ends::<4>(b),
+            4..=7 => ends::<4>(a) == ends::<4>(b),
             8..=16 => ends::<8>(a) == ends::<8>(b),
             17..=32 => ends::<16>(a) == ends::<16>(b),
             _ => a == b,

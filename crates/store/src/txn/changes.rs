@@ -175,10 +175,9 @@ impl Txn<'_> {
         Some((entry.clone_value(), entry.expire_ms()))
     }
 
-    /// Sets or clears the expiry of an existing key, which is an access. True if the key exists.
+    /// Sets or clears the expiry of an existing key. True if the key exists.
     pub fn set_expire(&mut self, key: &Key<'_>, expire_ms: Option<i64>) -> bool {
         let Some(place) = self.find(key) else { return false };
-        self.access(&place);
         self.touch_for_change(key);
         let entry = place.entry();
         let before = entry.expire_ms();

@@ -96,7 +96,8 @@ fn set_expiry(
     let at = args.int(2)?.checked_mul(unit.factor).and_then(|time| time.checked_add(base));
     let at = at.ok_or(CommandError::InvalidExpire(unit.command))?;
     let key = ctx.key(args.get(1));
-    let allowed = ctx.txn.expire_at(&key).is_some_and(|before| condition.holds(before, at));
+    let allowed =
+        ctx.txn.touch(&key) && ctx.txn.expire_at(&key).is_some_and(|before| condition.holds(before, at));
     if allowed {
         apply(ctx, &key, at);
     }

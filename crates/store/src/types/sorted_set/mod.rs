@@ -403,7 +403,7 @@ impl Big {
         Some(before)
     }
 
-    /// Asks for what removing the member `id` will read if it is the next but one to go.
+    /// Asks for what removing the member `id` will read once one more has gone.
     fn prefetch_removal(&self, id: u32) {
         self.members.prefetch_index(id);
         // By then this is the last member, which moves to the free id.
