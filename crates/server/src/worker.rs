@@ -6,6 +6,7 @@ use crate::dispatch::Plan;
 use crate::forward::Trunks;
 use crate::net::connection::Connection;
 use crate::net::socket::Accepted;
+use crate::net::turn::Turn;
 use crate::shared::Shared;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,6 +30,7 @@ pub(crate) struct Local {
     pub(crate) plans: Vec<Plan<'static>>,
     /// Reads the processor's time stamp counter where it can.
     pub(crate) clock: quanta::Clock,
+    pub(crate) turn: Turn,
 }
 
 impl Local {
@@ -88,8 +90,8 @@ pub(crate) fn start(index: usize, shared: Arc<Shared>) -> std::io::Result<Worker
 fn runtime() -> std::io::Result<LocalRuntime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Look at the sockets often: a turn is a whole batch of requests, not a small task.
-        .event_interval(16)
+        // Two for each of some dozens of connections: they run their batches, then they write.
+        .event_interval(128)
         .build_local(LocalOptions::default())
 }
 
@@ -109,6 +111,7 @@ async fn serve(
         words: Vec::new(),
         plans: Vec::new(),
         clock: quanta::Clock::new(),
+        turn: Turn::default(),
     }));
     let trunks = Rc::default();
     let mut stop = shared.stop.subscribe();

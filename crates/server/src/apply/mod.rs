@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::dispatch::{Flow, ReplyMode, Session};
 use crate::net::connection::BATCH;
 use crate::net::output::Output;
+use crate::net::turn::Turn;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::{Local, recycled};
 use passage::Bytes;
@@ -78,6 +79,7 @@ impl Applier {
             words: Vec::new(),
             plans: Vec::new(),
             clock: quanta::Clock::new(),
+            turn: Turn::default(),
         };
         Applier {
             session,

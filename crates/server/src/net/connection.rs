@@ -8,6 +8,7 @@ use crate::forward::{Happened, Relay, Trunks};
 use crate::log::Held;
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
+use crate::net::turn::give_way;
 use crate::replication::Refill;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::{Local, recycled};
@@ -253,7 +254,11 @@ impl Connection {
         if self.relay.is_some() && !self.steer() {
             return false;
         }
+        if self.is_overdue() {
+            give_way().await;
+        }
         let mut held_up = false;
+        let mut requests = 0;
         for turn in 0.. {
             if self.closing {
                 break;
@@ -269,10 +274,12 @@ impl Connection {
             if held_up {
                 break;
             }
-            if self.input.is_empty()
-                || !(self.run_batch() || self.is_blocked_relay())
-                || self.input.is_empty()
-            {
+            if self.input.is_empty() {
+                break;
+            }
+            let goes_on = self.run_batch() || self.is_blocked_relay();
+            requests += self.batch.len();
+            if !goes_on || self.input.is_empty() {
                 break;
             }
             if self.output.pending() >= FLUSH_BYTES && (!self.check_limits() || !self.flush_now().await) {
@@ -284,6 +291,9 @@ impl Connection {
         }
         if self.relay.is_some() && (!self.steer() || !self.push_upstream().await) {
             return false;
+        }
+        if self.output.pending() > 0 && (requests > 1 || self.local.borrow().turn.is_waited_for()) {
+            self.wait_for_turn().await;
         }
         // Limits hold for what a batch produced, not for what the socket did not take at once. Written right here:
         // waiting for the next poll would cost a pass through the scheduler.
@@ -300,6 +310,22 @@ impl Connection {
         let within = self.check_limits();
         self.set_timer();
         within
+    }
+
+    /// Has others run what they have read, before the replies are written.
+    async fn wait_for_turn(&self) {
+        {
+            let local = &mut *self.local.borrow_mut();
+            local.turn.wait(&local.clock);
+        }
+        give_way().await;
+        self.local.borrow_mut().turn.end_wait();
+    }
+
+    /// Whether replies to others have waited long enough for batches like this one.
+    fn is_overdue(&self) -> bool {
+        let local = self.local.borrow();
+        local.turn.is_overdue(&local.clock)
     }
 
     /// Sends a replica what there is for it, as long as the socket takes it. False when the connection must end.

@@ -9,6 +9,7 @@ mod big_saves;
 mod blocked;
 pub(crate) mod floor;
 mod forward;
+mod latency;
 mod link;
 mod loading;
 mod memory;
@@ -79,10 +80,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.replication {
         replication::run(&options, &contenders)?;
     }
-    if options.push || options.blocked {
+    if options.push || options.blocked || options.latency {
         // Here the load comes from this process.
         let own = std::process::id().to_string();
         output(Command::new("taskset").args(["-cp", LOAD_CORE, &own]))?;
+    }
+    if options.latency {
+        latency::run(&options, &contenders)?;
     }
     if options.push {
         push::run(&options, &contenders)?;
@@ -124,6 +128,9 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
             Some(program) => contenders.push(Contender::new(name, program)),
             None => eprintln!("{name} is not on this machine: `cargo xtask peers` gets redis8 and valkey9"),
         }
+    }
+    for path in options.peers.iter().flatten().filter(|peer| peer.contains('/')) {
+        contenders.push(Contender::new("other build", std::path::absolute(path)?));
     }
     Ok(contenders)
 }

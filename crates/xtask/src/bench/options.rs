@@ -10,13 +10,13 @@ pub(crate) const USAGE: &str = "\
       --pipeline 1,16,64        requests in flight per connection
       --sizes 16,512,16384      value sizes of set and get, bytes
       --repeats 5               interleaved repeats
-      --peers redis7,valkey9    against these (default: redis7, redis8, valkey9, where present)
+      --peers redis7,valkey9    against these (default: redis7, redis8, valkey9, where present); a path is another build
       --floor                   with a server that does nothing beside them: the kernel's share
       --keys 1000000            keys to begin with, and elements of the memory shapes
       --scale 1.0               factor on the number of requests
       --server PATH             this program as ours, instead of building a release
-      --speed-only, --memory-only, --stall-only, --push-only, --blocked-only, --persistence-only,
-      --forward-only, --replication-only
+      --speed-only, --memory-only, --latency-only, --stall-only, --push-only, --blocked-only,
+      --persistence-only, --forward-only, --replication-only
       --failover-only           what failover costs clients, which is not part of the other runs
       --rounds 20               faults of a kind in it
 ";
@@ -44,6 +44,8 @@ pub(super) struct Options {
     pub(super) persistence: bool,
     /// What replicas cost.
     pub(super) replication: bool,
+    /// How long clients wait that share a worker.
+    pub(super) latency: bool,
     /// What a slow command costs others.
     pub(super) stall: bool,
     /// What carrying a client to the primary costs, beside HAProxy.
@@ -73,6 +75,7 @@ impl Options {
             blocked: true,
             persistence: true,
             replication: true,
+            latency: true,
             stall: true,
             forward: true,
             failover: false,
@@ -82,10 +85,9 @@ impl Options {
         while let Some(name) = rest.next() {
             match name.as_str() {
                 "--floor" => options.floor = true,
-                "--speed-only" | "--memory-only" | "--stall-only" | "--push-only" | "--blocked-only"
-                | "--persistence-only" | "--forward-only" | "--replication-only" | "--failover-only" => {
-                    options.choose(name)
-                }
+                "--speed-only" | "--memory-only" | "--latency-only" | "--stall-only" | "--push-only"
+                | "--blocked-only" | "--persistence-only" | "--forward-only" | "--replication-only"
+                | "--failover-only" => options.choose(name),
                 name => {
                     let value = rest.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
                     options.set(name, value).with_context(|| format!("{name} {value}"))?;
@@ -98,6 +100,7 @@ impl Options {
     fn choose(&mut self, name: &str) {
         self.speed = name == "--speed-only";
         self.memory = name == "--memory-only";
+        self.latency = name == "--latency-only";
         self.stall = name == "--stall-only";
         self.failover = name == "--failover-only";
         self.push = name == "--push-only";
@@ -115,7 +118,7 @@ impl Options {
             "--pipeline" => self.pipelines = numbers()?,
             "--sizes" => self.sizes = numbers()?,
             "--repeats" => self.repeats = value.parse::<usize>()?.max(1),
-            "--peers" => self.peers = Some(words()),
+            "--peers" => self.peers = Some(value.split(',').map(str::to_string).collect()),
             "--keys" => self.keys = value.parse::<u64>()?.max(1000),
             "--rounds" => self.rounds = value.parse::<usize>()?.max(1),
             "--scale" => self.scale = value.parse()?,

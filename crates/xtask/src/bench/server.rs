@@ -4,6 +4,8 @@ use super::SERVER_CORE;
 use super::link::Link;
 use crate::process::output;
 use anyhow::{Context, Result, bail};
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -84,13 +86,8 @@ impl Contender {
 
 /// CPU time of all threads of a process so far, as [`Running::cpu_us`].
 pub(super) fn cpu_us_of(pid: u32) -> Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The second field, the name in parentheses, may hold blanks.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    let (user, system) = ticks(11).zip(ticks(12)).context("/proc/<pid>/stat has no times")?;
-    let per_second: f64 = output(Command::new("getconf").arg("CLK_TCK"))?.trim().parse()?;
-    Ok((user + system) * 1e6 / per_second)
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.try_into()?))?;
+    Ok(Duration::from(clock.now()?).as_secs_f64() * 1e6)
 }
 
 /// A started server, killed when dropped.
@@ -101,8 +98,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// CPU time of all its threads so far, user and system, in microseconds. Its resolution is a clock tick, 10 ms on
-    /// usual systems.
+    /// CPU time of all its threads so far, ended ones too, user and system, in microseconds. By the clock of the process, as
+    /// `/proc/<pid>/stat` counts in ticks of 10 ms.
     pub(super) fn cpu_us(&self) -> Result<f64> {
         cpu_us_of(self.child.id())
     }

@@ -1,0 +1,143 @@
+//! How long requests of clients take that share one worker, with slow commands beside them and without.
+//!
+//! All connections are driven by one thread, each of them in a closed loop: the next batch is sent when the last one is
+//! answered whole. `DEBUG SLEEP` is the slow command, which takes every server as long.
+
+use super::link::{Link, encode};
+use super::options::Options;
+use super::report::{Table, cell, median};
+use super::server::{Contender, Running};
+use anyhow::{Context, Result, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Connections that read one key again and again.
+const READERS: usize = 20;
+/// How long each case is watched.
+const WATCHED: Duration = Duration::from_secs(2);
+/// Of a slow command, seconds.
+const SLEEP: &str = "0.001";
+/// Connections with slow commands, requests in flight of each reader.
+const CASES: [(usize, u64); 6] = [(0, 1), (0, 16), (1, 1), (1, 16), (5, 1), (5, 16)];
+
+/// A connection in a closed loop.
+struct Looper {
+    stream: TcpStream,
+    batch: Vec<u8>,
+    /// Bytes of the replies to a batch.
+    length: usize,
+    received: usize,
+    sent: Instant,
+    /// Microseconds of each batch.
+    times: Vec<f64>,
+}
+
+impl Looper {
+    fn open(server: &Running, words: &[&str], reply: &str, pipeline: u64) -> Result<Looper> {
+        let stream = std::net::TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)))?;
+        stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        let mut batch = Vec::new();
+        (0..pipeline).for_each(|_| encode(&mut batch, words));
+        Ok(Looper {
+            stream: TcpStream::from_std(stream),
+            batch,
+            length: reply.len() * pipeline as usize,
+            received: 0,
+            sent: Instant::now(),
+            times: Vec::new(),
+        })
+    }
+
+    fn send(&mut self) -> Result<()> {
+        self.sent = Instant::now();
+        // A batch is less than a socket takes.
+        self.stream.write_all(&self.batch).context("a batch is not taken")
+    }
+
+    /// Takes what has come, and sends the next batch if that was all.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<()> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(read @ 1..) => self.received += read,
+                Ok(_) => anyhow::bail!("the server closed a connection"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+            ensure!(self.received <= self.length, "replies longer than expected");
+            if self.received == self.length {
+                self.received = 0;
+                self.times.push(self.sent.elapsed().as_secs_f64() * 1e6);
+                self.send()?;
+            }
+        }
+    }
+}
+
+/// Measures and prints the table.
+pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
+    let servers = contenders
+        .iter()
+        .map(|contender| contender.start_on(super::SERVER_CORE, &["--enable-debug-command", "yes"]))
+        .collect::<Result<Vec<_>>>()?;
+    println!(
+        "GET over {READERS} connections on one core, us until a batch is answered: median, p99; median of {}:\n",
+        options.repeats
+    );
+    let names: Vec<_> = servers.iter().map(|server| server.name).collect();
+    let mut table = Table::new(&["beside them", "-P"], &names);
+    for (slow, pipeline) in CASES {
+        let mut figures: Vec<(Vec<f64>, Vec<f64>)> = servers.iter().map(|_| Default::default()).collect();
+        for _ in 0..options.repeats {
+            for (server, (middle, late)) in servers.iter().zip(&mut figures) {
+                eprintln!("latency at -P {pipeline} beside {slow} slow clients: {}", server.name);
+                let mut times = watch(server, slow, pipeline)?;
+                times.sort_by(f64::total_cmp);
+                middle.push(median(&times));
+                late.push(times[times.len() * 99 / 100]);
+            }
+        }
+        let values: Vec<_> = figures.iter().map(|(middle, late)| (median(middle), median(late))).collect();
+        let text = |(index, (middle, late)): (usize, &(f64, f64))| {
+            let ratio = if index == 0 { None } else { Some(values[0].0 / middle) };
+            cell(&format!("{middle:.0}, {late:.0}"), ratio)
+        };
+        let cells: Vec<String> = values.iter().enumerate().map(text).collect();
+        let beside = match slow {
+            0 => "nothing".to_string(),
+            slow => format!("{slow} of {SLEEP} s"),
+        };
+        table.row(&[beside, pipeline.to_string()], &cells);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// The times of the readers' batches.
+fn watch(server: &Running, slow: usize, pipeline: u64) -> Result<Vec<f64>> {
+    Link::open(server.port)?.call(&["SET", "key", "value"])?;
+    let reader = || Looper::open(server, &["GET", "key"], "$5\r\nvalue\r\n", pipeline);
+    let sleeper = || Looper::open(server, &["DEBUG", "SLEEP", SLEEP], "+OK\r\n", 1);
+    let mut loopers =
+        (0..READERS).map(|_| reader()).chain((0..slow).map(|_| sleeper())).collect::<Result<Vec<_>>>()?;
+    let mut poll = Poll::new()?;
+    for (number, looper) in loopers.iter_mut().enumerate() {
+        poll.registry().register(&mut looper.stream, Token(number), Interest::READABLE)?;
+        looper.send()?;
+    }
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; 1 << 16];
+    let end = Instant::now() + WATCHED;
+    while Instant::now() < end {
+        poll.poll(&mut events, Some(WATCHED))?;
+        for event in &events {
+            loopers[event.token().0].receive(&mut buffer)?;
+        }
+    }
+    let times: Vec<f64> = loopers.drain(..).take(READERS).flat_map(|looper| looper.times).collect();
+    ensure!(!times.is_empty(), "no batch was answered in {WATCHED:?}");
+    Ok(times)
+}
