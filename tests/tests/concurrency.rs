@@ -369,3 +369,21 @@ fn entries_are_delivered_once_to_a_group_of_many_consumers() {
         assert_eq!(server.client().line("XPENDING s g").list()[0].int(), 0);
     });
 }
+
+/// One worker; its clients ask while it sleeps, so they are all ready in its next turn.
+#[test]
+fn a_pipeline_waits_for_one_slow_command_of_others_and_not_for_all() {
+    let server = Server::ours(&[("io-threads", "1"), ("enable-debug-command", "yes")]);
+    let sleeps = ["DEBUG", "SLEEP", "0.3"];
+    let mut occupant = server.client();
+    let mut pipeline = server.client();
+    let mut slow: Vec<Client> = (0..4).map(|_| server.client()).collect();
+    occupant.send(&sleeps).unwrap();
+    pipeline.send_raw(b"PING\r\nPING\r\n").unwrap();
+    slow.iter_mut().for_each(|client| client.send(&sleeps).unwrap());
+    assert_eq!(pipeline.read().unwrap(), Reply::Status("PONG".into()));
+    assert_eq!(pipeline.read().unwrap(), Reply::Status("PONG".into()));
+    // At most one of them slept in between: the last sleeps a second later.
+    assert!(!slow[3].has_data(Duration::from_millis(20)).unwrap(), "all went first");
+    slow.iter_mut().for_each(|client| assert_eq!(client.read().unwrap(), Reply::Status("OK".into())));
+}
