@@ -3,8 +3,8 @@
 //! Which encoding holds what: <https://redis.io/docs/latest/commands/object-encoding/>; small sets of texts are
 //! listpacks as from Redis 7.2 on.
 
-use super::dense::Dense;
 use super::intset::IntSet;
+use super::numbered::Numbered;
 use crate::EncodingLimits;
 use crate::number::parse_i64;
 use crate::packed::{self, Packed, PackedValue};
@@ -20,7 +20,7 @@ pub struct Set {
 enum Repr {
     Ints(Box<IntSet>),
     Packed(Packed),
-    Table(Box<Dense<ThinBytes>>),
+    Table(Box<Numbered<ThinBytes>>),
 }
 
 impl Default for Set {
@@ -74,7 +74,7 @@ impl Set {
         } else if expected <= limits.set_listpack_entries {
             Repr::Packed(Packed::new())
         } else {
-            Repr::Table(Box::new(Dense::new()))
+            Repr::Table(Box::new(Numbered::new()))
         };
     }
 
@@ -143,7 +143,7 @@ impl Set {
     }
 
     fn become_table(&mut self) {
-        let mut table = Box::new(Dense::new());
+        let mut table = Box::new(Numbered::new());
         let mut buffer = itoa::Buffer::new();
         for member in self.iter() {
             table.push(ThinBytes::new(member.as_bytes(&mut buffer)));
@@ -225,7 +225,7 @@ impl Set {
         match &self.repr {
             Repr::Ints(ints) => size_of::<IntSet>() + ints.mem_usage(),
             Repr::Packed(packed) => packed.mem_usage(),
-            Repr::Table(table) => size_of::<Dense<ThinBytes>>() + table.mem_usage(),
+            Repr::Table(table) => size_of::<Numbered<ThinBytes>>() + table.mem_usage(),
         }
     }
 }
@@ -246,7 +246,7 @@ pub struct Iter<'s> {
 enum Kind<'s> {
     Ints(&'s IntSet, usize),
     Packed(packed::Iter<'s>),
-    Table(&'s Dense<ThinBytes>, usize),
+    Table(&'s Numbered<ThinBytes>, usize),
 }
 
 impl<'s> Iterator for Iter<'s> {

@@ -1,6 +1,6 @@
 //! Walking a sorted set from scores upwards, for callers that look at many scores and few members.
 
-use super::{Dense, Repr, Scored, SortedSet, Tree, Walk};
+use super::{Numbered, Repr, Scored, SortedSet, Tree, Walk};
 use crate::packed::PackedValue;
 
 /// A member that is looked up when it is wanted.
@@ -10,7 +10,7 @@ pub struct MemberRef<'s>(Kind<'s>);
 #[derive(Clone, Copy)]
 enum Kind<'s> {
     Here(PackedValue<'s>),
-    Number(&'s Dense<Scored>, u32),
+    Number(&'s Numbered<Scored>, u32),
 }
 
 impl<'s> MemberRef<'s> {
@@ -28,7 +28,7 @@ pub struct ByScore<'s>(Source<'s>);
 
 enum Source<'s> {
     Listed(Vec<(PackedValue<'s>, f64)>),
-    Tree(&'s Dense<Scored>, &'s Tree),
+    Tree(&'s Numbered<Scored>, &'s Tree),
 }
 
 impl<'s> ByScore<'s> {
@@ -49,7 +49,7 @@ pub struct FromScore<'s, 'b>(Walking<'s, 'b>);
 
 enum Walking<'s, 'b> {
     Listed(std::slice::Iter<'b, (PackedValue<'s>, f64)>),
-    Tree(&'s Dense<Scored>, Walk<'s>),
+    Tree(&'s Numbered<Scored>, Walk<'s>),
 }
 
 impl<'s> Iterator for FromScore<'s, '_> {

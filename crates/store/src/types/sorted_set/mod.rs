@@ -9,7 +9,7 @@ mod tree;
 pub use bounds::{LexBound, LexRange, ScoreRange};
 pub use from::{ByScore, FromScore, MemberRef};
 
-use super::dense::Dense;
+use super::numbered::Numbered;
 use crate::EncodingLimits;
 use crate::member_table::Member;
 use crate::packed::{self, Packed, PackedValue};
@@ -33,7 +33,7 @@ enum Repr {
 
 #[derive(Clone)]
 struct Big {
-    members: Dense<Scored>,
+    members: Numbered<Scored>,
     tree: Tree,
 }
 
@@ -58,7 +58,7 @@ impl Member for Scored {
     }
 }
 
-impl Names for Dense<Scored> {
+impl Names for Numbered<Scored> {
     #[inline]
     fn name(&self, id: u32) -> &[u8] {
         &self.get(id).name
@@ -198,7 +198,7 @@ impl SortedSet {
     }
 
     fn become_tree(&mut self) {
-        let mut big = Box::new(Big { members: Dense::new(), tree: Tree::new() });
+        let mut big = Box::new(Big { members: Numbered::new(), tree: Tree::new() });
         let mut buffer = itoa::Buffer::new();
         for (member, score) in self.iter() {
             big.add(member.as_bytes(&mut buffer), score);
@@ -260,16 +260,9 @@ impl SortedSet {
         self.range(0..self.len(), false)
     }
 
-    /// A member by a position below the length that is not its rank; a uniformly random position is a uniformly
-    /// random member, at the same cost for any.
-    pub fn nth(&self, at: usize) -> Option<(PackedValue<'_>, f64)> {
-        match &self.repr {
-            Repr::Packed(_) => self.range(at..at.saturating_add(1), false).next(),
-            Repr::Tree(big) => (at < big.members.len()).then(|| {
-                let member = big.members.get(at as u32);
-                (PackedValue::Bytes(&member.name), member.score)
-            }),
-        }
+    /// The member at a rank.
+    pub fn nth(&self, rank: usize) -> Option<(PackedValue<'_>, f64)> {
+        self.range(rank..rank.saturating_add(1), false).next()
     }
 
     /// Number of members for which `before` holds; it must hold for a prefix of the order.
@@ -325,7 +318,7 @@ impl SortedSet {
             let (_, id) = walk.next()?;
             // Pops come in rows: what the next three will read can be on its way meanwhile.
             if let Some((_, next)) = walk.next() {
-                big.prefetch_removal(next);
+                big.members.prefetch_index(next);
             }
             if let Some((_, second)) = walk.next() {
                 prefetch::<NOW>(big.members.get(second).key_address());
@@ -403,26 +396,12 @@ impl Big {
         Some(before)
     }
 
-    /// Asks for what removing the member `id` will read once one more has gone.
-    fn prefetch_removal(&self, id: u32) {
-        self.members.prefetch_index(id);
-        // By then this is the last member, which moves to the free id.
-        let Some(last) = (self.members.len() as u32).checked_sub(2) else { return };
-        self.members.prefetch_index(last);
-        self.tree.prefetch(self.members.get(last).score);
-        if let Some(before) = last.checked_sub(1) {
-            prefetch::<NOW>(self.members.get(before).key_address());
-        }
-    }
-
     fn remove(&mut self, id: u32) -> Scored {
         self.tree.remove(&self.members, self.members.get(id).score, id);
-        let last = (self.members.len() - 1) as u32;
-        if id != last {
-            // The last member takes the id that becomes free.
-            self.tree.rename(&self.members, self.members.get(last).score, last, id);
-        }
-        self.members.swap_remove(id)
+        let removed = self.members.vacate(id);
+        let tree = &mut self.tree;
+        self.members.condense(|members, old, new| tree.rename(members, members.get(old).score, old, new));
+        removed
     }
 }
 
@@ -442,7 +421,7 @@ pub struct Iter<'s> {
 #[derive(Clone)]
 enum Kind<'s> {
     Packed(packed::Iter<'s>, bool),
-    Tree(&'s Dense<Scored>, Walk<'s>),
+    Tree(&'s Numbered<Scored>, Walk<'s>),
 }
 
 impl<'s> Iterator for Iter<'s> {

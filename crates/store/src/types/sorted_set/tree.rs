@@ -508,16 +508,6 @@ impl Tree {
         }
     }
 
-    /// Asks for the leaf where a score is, or one nearby.
-    pub(crate) fn prefetch(&self, score: f64) {
-        let mut node = self.root;
-        for _ in 0..self.height {
-            let inner = self.inner(node);
-            node = inner.children[inner.descend(&|other, _| other < score)];
-        }
-        prefetch_node(self.leaf(node));
-    }
-
     /// What a parent has to know of a node.
     fn describe(&self, node: u32, level: u32) -> Child {
         if level == 0 {
