@@ -137,8 +137,24 @@ pub fn spop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Do
     match count {
         Some(0) => reply.set(0),
         Some(count) if count >= len => pop_all(ctx, &key, len, reply),
-        count => pop_some(ctx, &key, count, len, reply)?,
+        Some(count) => pop_some(ctx, &key, count, len, reply)?,
+        None => pop_one(ctx, &key, len, reply)?,
     }
+    Ok(())
+}
+
+fn pop_one(ctx: &mut Context<'_>, key: &Key<'_>, len: usize, reply: &mut Reply<'_>) -> Done {
+    let at = ctx.rng.usize(..len);
+    // Pops come in rows: what the next three will draw can be on its way meanwhile.
+    let mut ahead = ctx.rng.clone();
+    let next = [1, 2, 3].map(|gone| ahead.usize(..len.saturating_sub(gone).max(1)));
+    let Some(set) = ctx.set_mut(key)? else { return Ok(()) };
+    set.look_ahead_at(next);
+    let Some(member) = set.take(at) else { return Ok(()) };
+    ctx.txn.changed_times(key, Class::Set, "spop", 1);
+    drop_empty(ctx, key);
+    ctx.txn.effect(&[b"SREM", key.bytes, &member]);
+    reply.bulk(&member);
     Ok(())
 }
 
@@ -152,14 +168,8 @@ fn pop_all(ctx: &mut Context<'_>, key: &Key<'_>, len: usize, reply: &mut Reply<'
     ctx.txn.effect(&[b"DEL", key.bytes]);
 }
 
-fn pop_some(
-    ctx: &mut Context<'_>,
-    key: &Key<'_>,
-    count: Option<usize>,
-    len: usize,
-    reply: &mut Reply<'_>,
-) -> Done {
-    let positions = sample(ctx.rng, len, count.unwrap_or(1));
+fn pop_some(ctx: &mut Context<'_>, key: &Key<'_>, count: usize, len: usize, reply: &mut Reply<'_>) -> Done {
+    let positions = sample(ctx.rng, len, count);
     let Some(set) = ctx.set_mut(key)? else { return Ok(()) };
     let popped: Vec<Vec<u8>> =
         positions.iter().filter_map(|&at| set.nth(at)).map(|member| member.to_vec()).collect();
@@ -171,9 +181,7 @@ fn pop_some(
     let mut words: Vec<&[u8]> = vec![b"SREM", key.bytes];
     words.extend(popped.iter().map(|member| &member[..]));
     ctx.txn.effect(&words);
-    if count.is_some() {
-        reply.set(popped.len());
-    }
+    reply.set(popped.len());
     for member in &popped {
         reply.bulk(member);
     }

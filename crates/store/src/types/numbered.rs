@@ -24,6 +24,8 @@ const IDS_FREE: usize = PAGE_LEN;
 const CONDENSED_AT_ONCE: usize = 8;
 /// Holes a scan passes by for each member it was asked for.
 const HOLES_PER_VISIT: usize = 10;
+/// Fewer members are in the cache anyway.
+const LOOK_AHEAD_FROM: usize = 4096;
 const IN_USE: &str = "ids that are told are in use";
 
 /// See the module's text.
@@ -98,6 +100,21 @@ impl<M: Member> Numbered<M> {
             hashes.iter().filter_map(|hash| self.index.candidate(*hash)).collect();
         found.iter().for_each(|id| prefetch::<SOON>(ptr::from_ref(self.get(*id)).cast()));
         found.iter().for_each(|id| prefetch::<SOON>(self.get(*id).key_address()));
+    }
+
+    /// Asks for what it takes to `swap_remove` these ids one after the other, once one more has gone: all of the first, and
+    /// of the others what is needed to ask for more the next time.
+    pub(crate) fn look_ahead_swaps(&self, [first, second, third]: [u32; 3]) {
+        if self.len < LOOK_AHEAD_FROM {
+            return;
+        }
+        prefetch::<NOW>(ptr::from_ref(self.get(third)).cast());
+        prefetch::<NOW>(self.get(second).key_address());
+        self.prefetch_index(first);
+        // The last but one will be the one that moves then.
+        let last = self.len as u32 - 2;
+        self.prefetch_index(last);
+        prefetch::<NOW>(self.get(last - 2).key_address());
     }
 
     /// Asks for the place of a member in the index.

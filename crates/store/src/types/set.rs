@@ -172,6 +172,25 @@ impl Set {
         }
     }
 
+    /// Takes out the member at a position below the length.
+    pub fn take(&mut self, at: usize) -> Option<Vec<u8>> {
+        if let Repr::Table(table) = &mut self.repr {
+            return (at < table.len()).then(|| table.swap_remove(at as u32).to_vec());
+        }
+        let member = self.nth(at)?.to_vec();
+        self.remove(&member);
+        Some(member)
+    }
+
+    /// Asks for the memory that taking out the members at these positions needs, one after the other, once one more has gone.
+    pub fn look_ahead_at(&self, next: [usize; 3]) {
+        if let Repr::Table(table) = &self.repr
+            && next.iter().all(|at| *at < table.len())
+        {
+            table.look_ahead_swaps(next.map(|at| at as u32));
+        }
+    }
+
     /// The member at a position below the length; positions hold until the set changes. A uniformly random position
     /// is a uniformly random member. Source: <https://redis.io/docs/latest/commands/srandmember/>
     pub fn nth(&self, at: usize) -> Option<PackedValue<'_>> {

@@ -122,3 +122,29 @@ proptest! {
         prop_assert_eq!(contents(&compacted), model);
     }
 }
+
+#[test]
+fn members_are_taken_by_position_in_every_encoding() {
+    for (count, encoding, word) in
+        [(16, "intset", ""), (8, "listpack", "m"), (17, "hashtable", "m"), (9000, "hashtable", "m")]
+    {
+        let mut set = Set::new();
+        for number in 0..count {
+            set.insert(format!("{word}{number}").as_bytes(), &limits());
+        }
+        assert_eq!(set.encoding(), encoding);
+        let mut left = contents(&set);
+        let mut rng = fastrand::Rng::with_seed(5);
+        while !set.is_empty() {
+            let len = set.len();
+            set.look_ahead_at([1, 2, 3].map(|gone| rng.usize(..len.saturating_sub(gone).max(1))));
+            let at = rng.usize(..len);
+            let expected = set.nth(at).map(|member| member.to_vec());
+            let taken = set.take(at);
+            assert_eq!(taken, expected);
+            assert!(left.remove(&taken.unwrap()));
+            assert!(set.take(set.len()).is_none());
+        }
+        assert!(left.is_empty());
+    }
+}
