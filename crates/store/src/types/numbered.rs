@@ -15,8 +15,8 @@ use std::ptr;
 
 /// Ids of a page. A page is one allocation, so growing copies at most one page.
 const PAGE_LEN: usize = 256;
-/// More ids than this for each member, and `condense` takes some away.
-const IDS_PER_MEMBER: usize = 4;
+/// More ids than this for each member, and `condense` takes some away. A hole takes its place and its number.
+const IDS_PER_MEMBER: usize = 3;
 /// So many ids may all be holes.
 const IDS_FREE: usize = PAGE_LEN;
 /// Ids that `condense` takes away at once: more than the `IDS_PER_MEMBER` that a removal may leave over, and few enough not

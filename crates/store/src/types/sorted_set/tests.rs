@@ -134,6 +134,14 @@ fn memory_of_a_million_members_stays_below_the_target() {
     }
     let each = set.mem_usage() as f64 / 1e6;
     assert!(each < 64.0, "{each} bytes per member");
+    // What is left pays for what has gone, but not much.
+    for (left, most) in [(300_000, 130.0), (50_000, 155.0)] {
+        while set.len() > left {
+            set.pop(false);
+        }
+        let each = set.mem_usage() as f64 / left as f64;
+        assert!(each < most, "{each} bytes per member when {left} are left");
+    }
     while set.pop(false).is_some() {}
     assert!(set.mem_usage() < 1_000_000, "an emptied set keeps {} bytes", set.mem_usage());
 }
