@@ -292,13 +292,15 @@ impl Connection {
         if self.relay.is_some() && (!self.steer() || !self.push_upstream().await) {
             return false;
         }
-        if self.output.pending() > 0 && (requests > 1 || self.local.borrow().turn.is_waited_for()) {
-            self.wait_for_turn().await;
-        }
         // Limits hold for what a batch produced, not for what the socket did not take at once. Written right here:
         // waiting for the next poll would cost a pass through the scheduler.
-        if !held_up && self.output.pending() > 0 && (!self.check_limits() || !self.flush_now().await) {
-            return false;
+        if !held_up && self.output.pending() > 0 {
+            if requests > 1 || self.local.borrow().turn.is_waited_for() {
+                self.wait_for_turn().await;
+            }
+            if !self.check_limits() || !self.flush_now().await {
+                return false;
+            }
         }
         if self.session.listens {
             self.output.give_back();
