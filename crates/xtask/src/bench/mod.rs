@@ -121,7 +121,11 @@ fn contenders(options: &Options) -> Result<Vec<Contender>> {
         ("valkey9", Some(folder.join("valkey9/valkey-server"))),
     ];
     for (name, program) in peers {
-        if options.peers.as_ref().is_some_and(|chosen| !chosen.iter().any(|peer| peer == name)) {
+        if options
+            .peers
+            .as_ref()
+            .is_some_and(|chosen| !chosen.iter().any(|peer| peer.eq_ignore_ascii_case(name)))
+        {
             continue;
         }
         match program.filter(|path| path.exists()) {
