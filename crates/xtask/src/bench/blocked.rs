@@ -2,7 +2,7 @@
 
 use super::link::{Link, encode};
 use super::options::Options;
-use super::report::{Table, cell, median};
+use super::report::{Table, median, row};
 use super::server::{Contender, Running};
 use super::speed::knows;
 use anyhow::{Result, bail};
@@ -70,11 +70,8 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
         }
         let values: Vec<(f64, f64)> =
             medians.iter().map(|(middle, late)| (median(middle), median(late))).collect();
-        let text = |(index, (middle, late)): (usize, &(f64, f64))| {
-            let ratio = if index == 0 { None } else { Some(values[0].0 / middle) };
-            cell(&format!("{middle:.0} us, p99 {late:.0} us"), ratio)
-        };
-        let cells: Vec<String> = values.iter().enumerate().map(text).collect();
+        let cells =
+            row(&values, |times| times.0, |(middle, late)| format!("{middle:.0} us, p99 {late:.0} us"));
         table.row(&[format!("{} woken, {WAITING} blocked", waking.name)], &cells);
     }
     for count in TIMED_OUT {
@@ -86,11 +83,7 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
             }
         }
         let values: Vec<f64> = costs.iter().map(|costs| median(costs)).collect();
-        let text = |(index, cost): (usize, &f64)| {
-            let ratio = if index == 0 { None } else { Some(values[0] / cost) };
-            cell(&format!("{cost:.1} us CPU each"), ratio)
-        };
-        let cells: Vec<String> = values.iter().enumerate().map(text).collect();
+        let cells = row(&values, |cost| *cost, |cost| format!("{cost:.1} us CPU each"));
         table.row(&[format!("BLPOP of {count} clients, timed out")], &cells);
     }
     println!("{table}");

@@ -5,7 +5,7 @@
 
 use super::link::{Link, encode};
 use super::options::Options;
-use super::report::{Table, cell, median};
+use super::report::{Table, median, row};
 use super::server::{Contender, Running};
 use anyhow::{Context, Result, ensure};
 use mio::net::TcpStream;
@@ -101,11 +101,7 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
             }
         }
         let values: Vec<_> = figures.iter().map(|(middle, late)| (median(middle), median(late))).collect();
-        let text = |(index, (middle, late)): (usize, &(f64, f64))| {
-            let ratio = if index == 0 { None } else { Some(values[0].0 / middle) };
-            cell(&format!("{middle:.0}, {late:.0}"), ratio)
-        };
-        let cells: Vec<String> = values.iter().enumerate().map(text).collect();
+        let cells = row(&values, |times| times.0, |(middle, late)| format!("{middle:.0}, {late:.0}"));
         let beside = match slow {
             0 => "nothing".to_string(),
             slow => format!("{slow} of {SLEEP} s"),

@@ -34,6 +34,13 @@ pub(super) fn cell(text: &str, ratio: Option<f64>) -> String {
     }
 }
 
+/// A row's cells, one per server, with what the first one's measure is relative to each.
+pub(super) fn row<T>(values: &[T], measure: impl Fn(&T) -> f64, text: impl Fn(&T) -> String) -> Vec<String> {
+    let ours = values.first().map_or(0.0, &measure);
+    let ratio = |index: usize, value: &T| (index > 0).then(|| ours / measure(value));
+    values.iter().enumerate().map(|(index, value)| cell(&text(value), ratio(index, value))).collect()
+}
+
 /// The middle value; the mean of the two middle ones of an even number, 0 of none.
 pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();

@@ -3,7 +3,7 @@
 use super::LOAD_CORE;
 use super::link::Link;
 use super::options::Options;
-use super::report::{Table, cell, median};
+use super::report::{Table, median, row};
 use super::server::{Contender, Running};
 use crate::process::output;
 use anyhow::{Context, Result};
@@ -191,11 +191,8 @@ pub(super) fn knows(server: &Running, command: &str) -> Result<bool> {
 }
 
 pub(super) fn cells(samples: &[Samples]) -> Vec<String> {
-    let ours = median(&samples[0].cpu_us);
-    let text = |(index, samples): (usize, &Samples)| {
-        let (rate, cpu) = (median(&samples.rate), median(&samples.cpu_us));
-        let ratio = if index == 0 { None } else { Some(ours / cpu) };
-        cell(&format!("{:.0}k/s {cpu:.3} us", rate / 1000.0), ratio)
-    };
-    samples.iter().enumerate().map(text).collect()
+    let cpu = |samples: &Samples| median(&samples.cpu_us);
+    row(samples, cpu, |samples| {
+        format!("{:.0}k/s {:.3} us", median(&samples.rate) / 1000.0, median(&samples.cpu_us))
+    })
 }
