@@ -7,10 +7,12 @@ use crate::linear;
 use crate::machine::{Machine, Message, Setup, Step, To};
 use crate::network::{Network, Weather};
 use crate::oracle::Oracle;
+use crate::raft::Group;
 use fastrand::Rng;
 use redoubt_ha::{NodeId, Rules, Span, Timing};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::rc::Rc;
 
 /// How long a deployment may take, once all faults are over, to have one primary, equal copies, everybody in sync and writes
 /// that are acknowledged. 16 times `ha-node-timeout`; most of it is waiting for replica timeouts and full resyncs one after another.
@@ -492,7 +494,7 @@ impl World {
                 }
             }
             Fault::Wipe { machine, length } => {
-                if self.may_wipe(machine) {
+                if self.may_wipe(machine) && self.keeps_quorum_once_forgotten(machine) {
                     self.crash(machine, true, length);
                 }
             }
@@ -531,19 +533,32 @@ impl World {
     /// A disk may be lost as long as most voters keep theirs: more is beyond what any rule covers.
     pub(crate) fn may_wipe(&self, machine: usize) -> bool {
         let Some(id) = self.machines[machine].id() else { return false };
+        let groups = self.groups_without(machine);
+        let lives = |node| node != id && groups.iter().any(|(other, _)| *other == node);
+        // So many nodes that know of no deployment would begin another where they do not reach it.
+        let blank = self.machines.iter().filter(|other| other.id().is_none_or(|id| !lives(id))).count();
+        let keeps = groups.iter().all(|(_, group)| group.has_quorum(lives));
+        !groups.is_empty() && keeps && blank < self.plan.expect
+    }
+
+    /// Whether most voters keep their disks also when those are gone whose forgetting was asked for: that may begin before
+    /// anybody has missed the one that lost its disk.
+    fn keeps_quorum_once_forgotten(&self, machine: usize) -> bool {
+        let groups = self.groups_without(machine);
+        let lives = |node| groups.iter().any(|(other, _)| *other == node);
+        let left = groups.iter().map(|(_, group)| group.without(&self.oracle.asked_to_forget));
+        left.filter(|group| group.voters().next().is_some()).all(|group| group.has_quorum(lives))
+    }
+
+    /// All machines but one that have a disk: their nodes, and the group as they know it.
+    fn groups_without(&self, machine: usize) -> Vec<(NodeId, Rc<Group>)> {
         let group = |other: &Machine| {
             let running = other.running.as_ref().map(|running| running.raft.members());
             let group = running.or_else(|| other.disk.raft.as_ref().map(|raft| raft.members()))?;
             group.voters().next()?;
             Some((other.id()?, group))
         };
-        let others = self.machines.iter().filter(|other| other.index != machine);
-        let groups: Vec<_> = others.filter_map(group).collect();
-        let lives = |node| node != id && groups.iter().any(|(other, _)| *other == node);
-        // So many nodes that know of no deployment would begin another where they do not reach it.
-        let blank = self.machines.iter().filter(|other| other.id().is_none_or(|id| !lives(id))).count();
-        let keeps = groups.iter().all(|(_, group)| group.has_quorum(lives));
-        !groups.is_empty() && keeps && blank < self.plan.expect
+        self.machines.iter().filter(|other| other.index != machine).filter_map(group).collect()
     }
 
     /// All faults end; what is down comes up. What is hung for good stays so.

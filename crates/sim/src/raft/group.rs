@@ -46,6 +46,16 @@ impl Group {
         })
     }
 
+    /// The group once these have gone.
+    pub(crate) fn without(&self, leaving: &BTreeSet<NodeId>) -> Group {
+        let rest = |nodes: &BTreeSet<NodeId>| nodes.difference(leaving).copied().collect();
+        Group {
+            voters: rest(&self.voters),
+            next: self.next.as_ref().map(rest),
+            learners: rest(&self.learners),
+        }
+    }
+
     /// The most that a quorum has reached.
     pub(crate) fn agreed<T: Ord + Copy + Default>(&self, reached: impl Fn(NodeId) -> T) -> T {
         let of = |voters: &BTreeSet<NodeId>| {
