@@ -69,7 +69,13 @@ impl Options {
     /// With a small disk for each node.
     #[must_use]
     pub fn with_disks(self) -> Options {
-        Options { disk: Some(DISK_MEGABYTES), ..self }
+        self.with_disks_of(DISK_MEGABYTES)
+    }
+
+    /// With a disk of so many megabytes for each node.
+    #[must_use]
+    pub fn with_disks_of(self, megabytes: u32) -> Options {
+        Options { disk: Some(megabytes), ..self }
     }
 
     /// With so many nodes that are not there at first.

@@ -2,6 +2,7 @@
 
 use redoubt_e2e::deployment::PATIENCE;
 use redoubt_e2e::facts::Facts;
+use redoubt_e2e::link::Link;
 use redoubt_e2e::scenario::under_load;
 use redoubt_e2e::{Deployment, Load, LoadOptions, Options};
 use std::time::{Duration, Instant};
@@ -78,6 +79,40 @@ fn a_replicas_disk_is_full_everysec() {
         deployment.until("the one with space leads", PATIENCE, leads).expect("it leads");
         load.wait_acked(200, PATIENCE).expect("writes go on");
         deployment.disks[full].clear().expect("space again");
+    });
+}
+
+/// What it cannot write gathers in its memory up to a limit, then the primary's stream waits: it leaves the set, and has
+/// everything once it has space.
+#[test]
+fn a_replicas_disk_is_full_for_long() {
+    const MEGABYTES: usize = 100;
+    const LIMIT: u64 = 64 << 20;
+    let options = Options::default().with_disks_of(256).with("appendfsync", "everysec");
+    under_load(&options, &LoadOptions::default(), |deployment, load| {
+        let primary = deployment.primary().expect("a primary");
+        let replica = (primary + 1) % 3;
+        let connect =
+            |node: usize| Link::connect(deployment.nodes[node].address, PATIENCE).expect("it accepts");
+        let (mut there, mut here) = (connect(primary), connect(replica));
+        here.call(&["CONFIG", "SET", "appendonly", "yes"], PATIENCE).expect("it is done");
+        let noticed =
+            |all: &Deployment| all.nodes[replica].log_text().contains("Error writing to the AOF file");
+        deployment.fill(replica, noticed).expect("it is noticed");
+        let value = vec![b'v'; 1 << 20];
+        for _ in 0..MEGABYTES {
+            there.call(&[b"SET", b"big".as_slice(), &value], PATIENCE).expect("it is written");
+        }
+        let left = |all: &Deployment| (facts(all, primary).number("ha_in_sync") == 2).then_some(());
+        deployment.until("it leaves the set", PATIENCE, left).expect("it leaves the set");
+        let persistence = here.call(&["INFO", "persistence"], PATIENCE).expect("it answers");
+        let waits = Facts::read(&persistence).expect("INFO").number("aof_buffer_length");
+        assert!((LIMIT..LIMIT + (4 << 20)).contains(&waits), "{waits} bytes wait");
+        load.wait_acked(200, PATIENCE).expect("writes go on");
+        deployment.disks[replica].clear().expect("space again");
+        deployment.wait_ready().expect("it is back in sync");
+        assert_eq!(facts(deployment, primary).number("ha_in_sync"), 3, "{}", deployment.state());
+        there.call(&["DEL", "big"], PATIENCE).expect("it is gone");
     });
 }
 

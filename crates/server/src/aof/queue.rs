@@ -1,7 +1,8 @@
 //! What the log hands to the append-only file, until the writer takes it. A commit only copies its bytes in here.
 //!
 //! It has no limit: whoever commits holds partitions and must not wait for a disk. If the disk is too slow,
-//! `aof_buffer_length` of INFO shows what has gathered.
+//! `aof_buffer_length` of INFO shows what has gathered. A primary refuses writes while its disk does; a replica's link stops
+//! reading while too much has gathered.
 
 use crate::aof::ticket::Ticket;
 use crate::log::Consumer;

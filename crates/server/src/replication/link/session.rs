@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 const READ_BYTES: usize = 256 * 1024;
 /// Time between two acknowledgements that nobody asked for.
 const ACK: Duration = Duration::from_secs(1);
+/// Bytes that may wait for the append-only file before the stream does too; it goes on from half of that.
+const BEHIND_BYTES_MAX: u64 = 64 << 20;
+/// Time between two looks at what waits for the append-only file then.
+const DISK_PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +49,8 @@ pub(super) struct Wire {
     scratch: Box<[u8]>,
     timeout: Duration,
     heard: Instant,
+    /// Nothing is read until the disk has caught up.
+    waits_for_disk: bool,
     bytes_read: u64,
 }
 
@@ -141,6 +147,7 @@ impl Wire {
             scratch,
             timeout: values.replication.repl_timeout,
             heard: Instant::now(),
+            waits_for_disk: false,
             bytes_read: 0,
         })
     }
@@ -237,9 +244,34 @@ impl Wire {
                 self.acknowledge(shared, state, is_member)?;
                 ack_at = Instant::now() + ACK;
             }
-            self.fill(state, ack_at.saturating_duration_since(Instant::now()))?;
+            let wait = ack_at.saturating_duration_since(Instant::now());
+            if self.is_behind(shared) {
+                std::thread::sleep(wait.min(DISK_PAUSE));
+            } else {
+                self.fill(state, wait)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the disk has to catch up before more is read: what comes would only gather in memory. The primary keeps it
+    /// as long as its buffer may grow, and sees from what is acknowledged how far behind this is.
+    fn is_behind(&mut self, shared: &Shared) -> bool {
+        let waiting = shared.aof.waiting_bytes();
+        let most = if self.waits_for_disk { BEHIND_BYTES_MAX / 2 } else { BEHIND_BYTES_MAX };
+        let is_behind = waiting > most;
+        match (std::mem::replace(&mut self.waits_for_disk, is_behind), is_behind) {
+            (false, true) => tracing::warn!(
+                "the append-only file lacks {waiting} bytes: the primary's stream waits for the disk"
+            ),
+            (true, false) => tracing::info!("the disk catches up: the primary's stream goes on"),
+            _ => {}
+        }
+        if is_behind {
+            // It is not the primary that is silent.
+            self.heard = Instant::now();
+        }
+        is_behind
     }
 
     /// Says how far we are. A member whose disk has to have everything says how far that is.
