@@ -1,4 +1,4 @@
-//! How long requests of clients take that share one worker, with slow commands beside them and without.
+//! How long requests of clients take that share one worker, with slow commands or long pipelines beside them and without.
 //!
 //! All connections are driven by one thread, each of them in a closed loop: the next batch is sent when the last one is
 //! answered whole. `DEBUG SLEEP` is the slow command, which takes every server as long.
@@ -18,10 +18,42 @@ use std::time::{Duration, Instant};
 const READERS: usize = 20;
 /// How long each case is watched.
 const WATCHED: Duration = Duration::from_secs(2);
-/// Of a slow command, seconds.
-const SLEEP: &str = "0.001";
-/// Connections with slow commands, requests in flight of each reader.
-const CASES: [(usize, u64); 6] = [(0, 1), (0, 16), (1, 1), (1, 16), (5, 1), (5, 16)];
+/// What a reader asks for.
+const READ: Call = Call { words: &["GET", "key"], reply: "$5\r\nvalue\r\n" };
+const SLEEP: Call = Call { words: &["DEBUG", "SLEEP", "0.001"], reply: "+OK\r\n" };
+/// What is beside the readers, and the requests in flight of each of them.
+const CASES: [(Beside, u64); 8] = [
+    (Beside::sleepers("nothing", 0), 1),
+    (Beside::sleepers("nothing", 0), 16),
+    (Beside::sleepers("1 of 1 ms", 1), 1),
+    (Beside::sleepers("1 of 1 ms", 1), 16),
+    (Beside::sleepers("5 of 1 ms", 5), 1),
+    (Beside::sleepers("5 of 1 ms", 5), 16),
+    (Beside { name: "5 of 16 GETs", count: 5, call: READ, pipeline: 16 }, 1),
+    (Beside { name: "5 of 256 GETs", count: 5, call: READ, pipeline: 256 }, 1),
+];
+
+/// A command and the reply to it.
+#[derive(Clone, Copy)]
+struct Call {
+    words: &'static [&'static str],
+    reply: &'static str,
+}
+
+/// Connections beside the readers, in closed loops too.
+#[derive(Clone, Copy)]
+struct Beside {
+    name: &'static str,
+    count: usize,
+    call: Call,
+    pipeline: u64,
+}
+
+impl Beside {
+    const fn sleepers(name: &'static str, count: usize) -> Beside {
+        Beside { name, count, call: SLEEP, pipeline: 1 }
+    }
+}
 
 /// A connection in a closed loop.
 struct Looper {
@@ -36,16 +68,16 @@ struct Looper {
 }
 
 impl Looper {
-    fn open(server: &Running, words: &[&str], reply: &str, pipeline: u64) -> Result<Looper> {
+    fn open(server: &Running, call: Call, pipeline: u64) -> Result<Looper> {
         let stream = std::net::TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, server.port)))?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut batch = Vec::new();
-        (0..pipeline).for_each(|_| encode(&mut batch, words));
+        (0..pipeline).for_each(|_| encode(&mut batch, call.words));
         Ok(Looper {
             stream: TcpStream::from_std(stream),
             batch,
-            length: reply.len() * pipeline as usize,
+            length: call.reply.len() * pipeline as usize,
             received: 0,
             sent: Instant::now(),
             times: Vec::new(),
@@ -89,12 +121,12 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
     );
     let names: Vec<_> = servers.iter().map(|server| server.name).collect();
     let mut table = Table::new(&["beside them", "-P"], &names);
-    for (slow, pipeline) in CASES {
+    for (beside, pipeline) in CASES {
         let mut figures: Vec<(Vec<f64>, Vec<f64>)> = servers.iter().map(|_| Default::default()).collect();
         for _ in 0..options.repeats {
             for (server, (middle, late)) in servers.iter().zip(&mut figures) {
-                eprintln!("latency at -P {pipeline} beside {slow} slow clients: {}", server.name);
-                let mut times = watch(server, slow, pipeline)?;
+                eprintln!("latency at -P {pipeline} beside {}: {}", beside.name, server.name);
+                let mut times = watch(server, beside, pipeline)?;
                 times.sort_by(f64::total_cmp);
                 middle.push(median(&times));
                 late.push(times[times.len() * 99 / 100]);
@@ -102,23 +134,18 @@ pub(super) fn run(options: &Options, contenders: &[Contender]) -> Result<()> {
         }
         let values: Vec<_> = figures.iter().map(|(middle, late)| (median(middle), median(late))).collect();
         let cells = row(&values, |times| times.0, |(middle, late)| format!("{middle:.0}, {late:.0}"));
-        let beside = match slow {
-            0 => "nothing".to_string(),
-            slow => format!("{slow} of {SLEEP} s"),
-        };
-        table.row(&[beside, pipeline.to_string()], &cells);
+        table.row(&[beside.name.to_string(), pipeline.to_string()], &cells);
     }
     println!("{table}");
     Ok(())
 }
 
 /// The times of the readers' batches.
-fn watch(server: &Running, slow: usize, pipeline: u64) -> Result<Vec<f64>> {
+fn watch(server: &Running, beside: Beside, pipeline: u64) -> Result<Vec<f64>> {
     Link::open(server.port)?.call(&["SET", "key", "value"])?;
-    let reader = || Looper::open(server, &["GET", "key"], "$5\r\nvalue\r\n", pipeline);
-    let sleeper = || Looper::open(server, &["DEBUG", "SLEEP", SLEEP], "+OK\r\n", 1);
-    let mut loopers =
-        (0..READERS).map(|_| reader()).chain((0..slow).map(|_| sleeper())).collect::<Result<Vec<_>>>()?;
+    let readers = (0..READERS).map(|_| Looper::open(server, READ, pipeline));
+    let others = (0..beside.count).map(|_| Looper::open(server, beside.call, beside.pipeline));
+    let mut loopers = readers.chain(others).collect::<Result<Vec<_>>>()?;
     let mut poll = Poll::new()?;
     for (number, looper) in loopers.iter_mut().enumerate() {
         poll.registry().register(&mut looper.stream, Token(number), Interest::READABLE)?;
