@@ -63,6 +63,8 @@ pub(crate) struct Connection {
     trunks: Rc<RefCell<Trunks>>,
     session: Session,
     parser: RequestParser,
+    /// How far what waits behind a parked call was looked through, if it was.
+    scout: Option<Box<RequestParser>>,
     input: Vec<u8>,
     /// Bytes asked for in the next read.
     read_bytes: usize,
@@ -109,6 +111,7 @@ impl Connection {
             trunks,
             session,
             parser: RequestParser::new(),
+            scout: None,
             input: Vec::new(),
             read_bytes: READ_BYTES,
             spans: Vec::new(),
@@ -473,6 +476,7 @@ impl Connection {
 
     /// Drops the bytes of requests that ran.
     fn discard(&mut self, end: usize, all: bool) {
+        self.scout = None;
         if all {
             self.parser.rebase(end);
         } else {
