@@ -408,21 +408,18 @@ impl Connection {
         let limits = self.limits();
         let mut spans = Vec::new();
         let scout = self.scout.get_or_insert_default();
-        loop {
-            let from = scout.consumed();
-            let Ok(Status::Complete { end }) = scout.parse(&mut self.input, &mut spans, &limits) else {
-                return false;
-            };
-            spans.clear();
-            let Some(with_error) = words.iter().position(|word| *word == self.input[from..end]) else {
-                continue;
-            };
-            self.input.drain(from..end);
-            (self.parser, self.scout) = (RequestParser::new(), None);
-            let mut local = self.local.borrow_mut();
-            self.session.unblock(&mut local, with_error == 1, &mut self.output);
-            return true;
+        let mut from = scout.consumed();
+        while let Ok(Status::Complete { end }) = scout.parse(&mut self.input, &mut spans, &limits) {
+            if let Some(with_error) = words.iter().position(|word| *word == self.input[from..end]) {
+                self.input.drain(from..end);
+                (self.parser, self.scout) = (RequestParser::new(), None);
+                let mut local = self.local.borrow_mut();
+                self.session.unblock(&mut local, with_error == 1, &mut self.output);
+                return true;
+            }
+            from = end;
         }
+        false
     }
 
     /// A call that waits for a key here, where nobody writes any more, is run again by the primary.
