@@ -245,7 +245,8 @@ impl Wire {
                 ack_at = Instant::now() + ACK;
             }
             let wait = ack_at.saturating_duration_since(Instant::now());
-            if self.is_behind(shared) {
+            self.look_at_disk(shared.aof.waiting_bytes());
+            if self.waits_for_disk {
                 std::thread::sleep(wait.min(DISK_PAUSE));
             } else {
                 self.fill(state, wait)?;
@@ -254,24 +255,23 @@ impl Wire {
         Ok(())
     }
 
-    /// Whether the disk has to catch up before more is read: what comes would only gather in memory. The primary keeps it
-    /// as long as its buffer may grow, and sees from what is acknowledged how far behind this is.
-    fn is_behind(&mut self, shared: &Shared) -> bool {
-        let waiting = shared.aof.waiting_bytes();
-        let most = if self.waits_for_disk { BEHIND_BYTES_MAX / 2 } else { BEHIND_BYTES_MAX };
-        let is_behind = waiting > most;
-        match (std::mem::replace(&mut self.waits_for_disk, is_behind), is_behind) {
-            (false, true) => tracing::warn!(
-                "the append-only file lacks {waiting} bytes: the primary's stream waits for the disk"
-            ),
-            (true, false) => tracing::info!("the disk catches up: the primary's stream goes on"),
-            _ => {}
-        }
-        if is_behind {
+    /// Decides whether the disk has to catch up, whose file lacks so many bytes, before more is read: what comes would only
+    /// gather in memory. The primary keeps it as long as its buffer may grow, and sees from what is acknowledged how far
+    /// behind this is.
+    fn look_at_disk(&mut self, lacks: u64) {
+        if self.waits_for_disk {
             // It is not the primary that is silent.
             self.heard = Instant::now();
+            if lacks <= BEHIND_BYTES_MAX / 2 {
+                self.waits_for_disk = false;
+                tracing::info!("the disk catches up: the primary's stream goes on");
+            }
+        } else if lacks > BEHIND_BYTES_MAX {
+            self.waits_for_disk = true;
+            tracing::warn!(
+                "the append-only file lacks {lacks} bytes: the primary's stream waits for the disk"
+            );
         }
-        is_behind
     }
 
     /// Says how far we are. A member whose disk has to have everything says how far that is.
