@@ -103,10 +103,15 @@ fn a_replicas_disk_is_full_for_long() {
         for _ in 0..MEGABYTES {
             there.call(&[b"SET", b"big".as_slice(), &value], PATIENCE).expect("it is written");
         }
+        let mut waiting = || {
+            let persistence = here.call(&["INFO", "persistence"], PATIENCE).expect("it answers");
+            Facts::read(&persistence).expect("INFO").number("aof_buffer_length")
+        };
+        let gathers = |_: &Deployment| (waiting() >= LIMIT).then_some(());
+        deployment.until("as much waits as may", PATIENCE, gathers).expect("it gathers");
         let left = |all: &Deployment| (facts(all, primary).number("ha_in_sync") == 2).then_some(());
         deployment.until("it leaves the set", PATIENCE, left).expect("it leaves the set");
-        let persistence = here.call(&["INFO", "persistence"], PATIENCE).expect("it answers");
-        let waits = Facts::read(&persistence).expect("INFO").number("aof_buffer_length");
+        let waits = waiting();
         assert!((LIMIT..LIMIT + (4 << 20)).contains(&waits), "{waits} bytes wait");
         load.wait_acked(200, PATIENCE).expect("writes go on");
         deployment.disks[replica].clear().expect("space again");
