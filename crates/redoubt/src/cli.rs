@@ -105,7 +105,8 @@ fn sources(mut args: &[String]) -> Result<Sources, String> {
                 option.push(arg.clone());
                 waits = false;
             }
-            (_, None) => return Err(format!("'{arg}' follows no option: see --help")),
+            // Redis takes the first setting without its dashes, when it stands behind the file.
+            (_, None) => sources.options.push(vec![arg.clone()]),
         }
     }
     Ok(sources)
@@ -189,6 +190,7 @@ mod tests {
         assert_eq!(options("--save '' --port 1"), ["save|", "port|1"]);
         assert_eq!(options("--save --port 1"), ["save|", "port|1"]);
         assert_eq!(options("--save"), ["save|"]);
+        assert_eq!(options("a.conf loglevel verbose '--hz 5'"), ["loglevel|verbose", "hz|5"]);
     }
 
     #[test]
@@ -210,6 +212,6 @@ mod tests {
             error,
             "Fatal error, can't open config file '/does/not/exist.conf': No such file or directory"
         );
-        assert!(run("- stray").unwrap_err().contains("'stray' follows no option"));
+        assert!(run("- stray").unwrap_err().contains(">>> 'stray'\nBad directive"));
     }
 }

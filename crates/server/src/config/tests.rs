@@ -128,6 +128,9 @@ fn lists_read_and_print_as_the_reference_does() {
     assert!(refusal("client-output-buffer-limit", "master 1 2 3").starts_with("Invalid client class"));
     assert!(refusal("client-output-buffer-limit", "normal x 2 3").starts_with("Error in hard, soft"));
     assert_eq!(set("shutdown-on-sigterm", "nosave now").unwrap(), "nosave now");
+    assert_eq!(set("shutdown-on-sigterm", "force NOW nosave").unwrap(), "nosave now force");
+    assert_eq!(set("shutdown-on-sigterm", "default").unwrap(), "default");
+    assert!(refusal("shutdown-on-sigterm", "").starts_with("argument(s) must be one of the following"));
     assert!(refusal("shutdown-on-sigterm", "nosave save").contains("simultaneously"));
     assert_eq!(set("latency-tracking-info-percentiles", "99.99999 50 1e1").unwrap(), "99.99999 50 10");
     assert!(refusal("latency-tracking-info-percentiles", "101").contains("should sit between"));
@@ -219,6 +222,7 @@ fn wrong_lines_are_named() {
         ("port a", "argument couldn't be parsed into an integer"),
         ("maxmemory \"1", "Unbalanced quotes in configuration line"),
         ("save 1", "Invalid save parameters"),
+        ("shutdown-on-sigint", "argument(s) must be one of the following: default, save, nosave, now, force"),
         ("rename-command a", "Bad directive or wrong number of arguments"),
         ("unixsocketperm 8", "argument couldn't be parsed as an octal number"),
         ("replicaof a", "wrong number of arguments"),

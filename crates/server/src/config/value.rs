@@ -171,7 +171,8 @@ impl Kind {
             [one] => one.split(' ').filter(|word| !word.is_empty()).collect(),
             several => several.to_vec(),
         };
-        if words.is_empty() && !matches!(self, Kind::Save | Kind::Words | Kind::Percentiles) {
+        if words.is_empty() && !matches!(self, Kind::Save | Kind::Words | Kind::Percentiles | Kind::Flags(_))
+        {
             return Err(WRONG_COUNT.into());
         }
         match *self {
@@ -317,21 +318,21 @@ fn one_of(known: &'static [&'static str], word: &str) -> Result<&'static str, St
     found.ok_or_else(|| format!("argument(s) must be one of the following: {}", known.join(", ")))
 }
 
+/// Flags, in the order of `known`.
 fn flags(known: &'static [&'static str], words: &[&str]) -> Result<Value, String> {
-    let mut chosen = Vec::with_capacity(words.len());
-    for word in words {
-        let flag = one_of(known, word)?.to_string();
-        if flag != "default" && !chosen.contains(&flag) {
-            chosen.push(flag);
-        }
+    let chosen = words.iter().map(|word| one_of(known, word)).collect::<Result<Vec<_>, _>>()?;
+    if chosen.is_empty() {
+        return one_of(known, "").map(|_| Value::Words(Vec::new()));
     }
-    if chosen.iter().any(|flag| flag == "save") && chosen.iter().any(|flag| flag == "nosave") {
+    if chosen.contains(&"save") && chosen.contains(&"nosave") {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
-    if chosen.is_empty() {
-        chosen.push("default".into());
+    let is_set = |flag: &&&str| **flag != "default" && chosen.contains(*flag);
+    let mut flags: Vec<String> = known.iter().filter(is_set).map(ToString::to_string).collect();
+    if flags.is_empty() {
+        flags.push("default".into());
     }
-    Ok(Value::Words(chosen))
+    Ok(Value::Words(flags))
 }
 
 fn folder(word: &str) -> Result<Value, String> {
