@@ -328,6 +328,100 @@ fn sync_without_psync() {
     assert!(stream.starts_with("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n"), "{stream}");
 }
 
+/// Reads a request of the stream.
+fn request(stream: &mut std::net::TcpStream) -> String {
+    let mut line = || {
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        while !text.ends_with(b"\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap().trim_end().to_owned()
+    };
+    let count: usize = line().strip_prefix('*').unwrap().parse().unwrap();
+    let words: Vec<String> = (0..count).map(|_| (line(), line()).1).collect();
+    words.join(" ")
+}
+
+/// Calls that choose are told as what they chose, in the words of the newer reference (SPOP of all is a DEL in 7.0).
+#[test]
+fn effects_are_those_of_the_reference() {
+    let calls = "RPUSH l a b c d e|LMPOP 2 none l LEFT COUNT 2|LMPOP 1 l RIGHT|BLMPOP 0 1 l LEFT COUNT 9|\
+         ZADD z 1 a 2 b 3 c 4 d|ZMPOP 2 none z MAX COUNT 2|ZMPOP 1 z MIN|BZMPOP 0 1 z MIN COUNT 9|ZADD z 1 a|BZPOPMIN z 0|\
+         SET s v|GETSET s w|SET s x GET|GETDEL s|SADD m 1 2|SPOP m 2|CONFIG SET lazyfree-lazy-server-del yes|SADD m 1 2|\
+         SPOP m 2|SET e v|EXPIRE e -1|CONFIG SET lazyfree-lazy-expire yes|SET e v|EXPIRE e -1|SET end 1";
+    let mut told: Vec<Vec<String>> = Vec::new();
+    for kind in [Kind::Ours, Kind::Redis8] {
+        let Some(primary) = Server::start(kind, AT_ONCE) else { continue };
+        let mut stream = std::net::TcpStream::connect(primary.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(b"SYNC\r\n").unwrap();
+        let mut all = Vec::new();
+        read_until(&mut stream, &mut all, |all| header_end(all).is_some());
+        let (start, size) = header_end(&all).unwrap();
+        read_until(&mut stream, &mut all, |all| all.len() >= start + size);
+        let mut client = primary.client();
+        calls.split('|').for_each(|call| drop(client.line(call)));
+        let mut requests = Vec::new();
+        while requests.last().is_none_or(|last: &String| last != "set end 1") {
+            let words = request(&mut stream).to_lowercase();
+            if !["select", "ping", "replconf"].iter().any(|other| words.starts_with(other)) {
+                requests.push(words);
+            }
+        }
+        told.push(requests);
+    }
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:#?}");
+}
+
+/// A transaction that was queued while the link was up does not run once the data are not to be served.
+#[test]
+fn a_transaction_meets_stale_data() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[("replica-serve-stale-data", "no")]) else { continue };
+        let (mut client, mut other) = (server.client(), server.client());
+        client.line("SET k v");
+        for queued in ["GET k", "PING"] {
+            client.line("MULTI");
+            client.line(queued);
+            // Nobody is there.
+            other.line("REPLICAOF 127.0.0.1 1");
+            let error = client.line("EXEC").text();
+            assert!(error.starts_with("EXECABORT Transaction discarded because of: MASTERDOWN"), "{error}");
+            other.line("REPLICAOF NO ONE");
+        }
+        client.line("MULTI");
+        client.line("GET k");
+        assert_eq!(client.line("EXEC").list()[0].text(), "v");
+    }
+}
+
+/// What goes over links is counted, and CONFIG RESETSTAT begins anew.
+#[test]
+fn bytes_of_links_are_counted() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(primary) = Server::start(kind, AT_ONCE) else { continue };
+        let replica = Server::start(kind, AT_ONCE).unwrap();
+        follow(&replica, primary.port);
+        let value = "x".repeat(200_000);
+        primary.client().call(&["SET", "k", &value]);
+        settle(&primary, &replica);
+        assert!(number(&primary, "stats", "total_net_repl_output_bytes") > 200_000);
+        assert!(number(&replica, "stats", "total_net_repl_input_bytes") > 200_000);
+        assert!(number(&replica, "stats", "total_net_input_bytes") > 200_000);
+        assert_eq!(number(&primary, "stats", "sync_full"), 1);
+        for server in [&primary, &replica] {
+            server.client().line("CONFIG RESETSTAT");
+            for name in
+                ["total_net_repl_output_bytes", "total_net_repl_input_bytes", "total_net_output_bytes"]
+            {
+                assert!(number(server, "stats", name) < 50_000, "{name} of {kind:?}");
+            }
+            assert_eq!(number(server, "stats", "sync_full"), 0);
+        }
+    }
+}
+
 /// Position after `$<length>` and the length.
 fn header_end(all: &[u8]) -> Option<(usize, usize)> {
     let from = all.iter().position(|byte| *byte == b'$')?;

@@ -51,3 +51,10 @@ pub struct Lazy {
     /// Values that others take the place of (`lazyfree-lazy-server-del`).
     pub overwrite: bool,
 }
+
+impl Lazy {
+    /// The command that tells others of a removal, so that they take it as lightly.
+    pub fn removal(lazy: bool) -> &'static [u8] {
+        if lazy { b"UNLINK" } else { b"DEL" }
+    }
+}

@@ -18,7 +18,8 @@ impl Txn<'_> {
                 let key = self.space.key(&name);
                 let other = also.is_some_and(|also| {
                     self.db = also;
-                    let found = self.find_raw(&key).is_some();
+                    // An expired one is as good as none, and goes: EXEC must not find it in the place of none.
+                    let found = self.contains(&key);
                     self.db = db;
                     found
                 });

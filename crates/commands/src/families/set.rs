@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
 use redoubt_resp::Reply;
-use redoubt_store::{Class, EncodingLimits, Key, Set, Value};
+use redoubt_store::{Class, EncodingLimits, Key, Lazy, Set, Value};
 
 type Done = Result<(), CommandError>;
 
@@ -165,7 +165,7 @@ fn pop_all(ctx: &mut Context<'_>, key: &Key<'_>, len: usize, reply: &mut Reply<'
     ctx.txn.changed_times(key, Class::Set, "spop", len);
     ctx.txn.remove(key);
     ctx.txn.changed_too(key, Class::Generic, "del");
-    ctx.txn.effect(&[b"DEL", key.bytes]);
+    ctx.txn.effect(&[Lazy::removal(ctx.txn.lazy.overwrite), key.bytes]);
 }
 
 fn pop_some(ctx: &mut Context<'_>, key: &Key<'_>, count: usize, len: usize, reply: &mut Reply<'_>) -> Done {

@@ -186,7 +186,7 @@ pub const LIST: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::MOVABLEKEYS),
         categories: Categories::LIST,
         keys: &[KeySpec::keynum(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::DELETE), 1)],
-        propagate: Propagate::Verbatim,
+        propagate: Propagate::Effects,
         run: Run::Data(list::lmpop),
         doc: Doc::new(
             "Takes elements off the first list that has any.",

@@ -150,7 +150,7 @@ pub const SORTED_SET: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::MOVABLEKEYS),
         categories: Categories::SORTEDSET,
         keys: &[KeySpec::keynum(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::DELETE), 1)],
-        propagate: Propagate::Verbatim,
+        propagate: Propagate::Effects,
         run: Run::Data(sorted_set::zmpop),
         doc: Doc::new("Takes members by score off the first sorted set that has any.", "7.0.0", "O(K+M*log(N)), K = keys, M = members taken, N = members of the set").args(&[Arg::new("numkeys", ArgKind::Integer), Arg::key("key", 0).multiple(), Arg::one_of("where", &[Arg::pure_token("min", "MIN"), Arg::pure_token("max", "MAX")]), Arg::new("count", ArgKind::Integer).token("COUNT").optional()]),
         ..CommandSpec::EMPTY

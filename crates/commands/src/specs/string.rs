@@ -112,7 +112,7 @@ pub const STRING: &[CommandSpec] = &[
         flags: Flags::WRITE.with(Flags::DENYOOM).with(Flags::FAST),
         categories: Categories::STRING,
         keys: &[KeySpec::range(KeyFlags::RW.with(KeyFlags::ACCESS).with(KeyFlags::UPDATE), 1, 0, 1)],
-        propagate: Propagate::Verbatim,
+        propagate: Propagate::Effects,
         run: Run::Data(string::getset),
         doc: Doc::new("Sets a key and answers the string it held.", "1.0.0", "O(1)")
             .deprecated("6.2.0", "`SET` with `GET`")

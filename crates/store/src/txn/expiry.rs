@@ -2,6 +2,7 @@
 
 use super::Txn;
 use crate::events::Class;
+use crate::garbage::Lazy;
 use crate::key::Key;
 use crate::table::Place;
 
@@ -9,7 +10,7 @@ impl Txn<'_> {
     pub(super) fn expire(&mut self, key: &Key<'_>, place: Place) {
         self.detach(key, place, self.lazy.expire);
         self.counters.expired += 1;
-        self.effects.push(self.db, &[b"DEL", key.bytes]);
+        self.effects.push(self.db, &[Lazy::removal(self.lazy.expire), key.bytes]);
         self.notify(key, Class::Expired, "expired");
     }
 
@@ -38,7 +39,7 @@ impl Txn<'_> {
         let key = self.space.key(bytes);
         let Some(place) = self.find(&key) else { return false };
         self.detach(&key, place, self.lazy.evict);
-        self.effects.push(self.db, &[b"DEL", bytes]);
+        self.effects.push(self.db, &[Lazy::removal(self.lazy.evict), bytes]);
         self.notify(&key, Class::Evicted, "evicted");
         true
     }

@@ -227,13 +227,13 @@ impl Set {
 
     /// Makes a listpack of nothing but integers an intset, as results of SINTERSTORE and its kin are.
     pub fn compact_ints(&mut self, limits: &EncodingLimits) {
-        let Repr::Packed(packed) = &self.repr else { return };
-        if packed.len() > limits.set_intset_entries {
+        if matches!(self.repr, Repr::Ints(_)) || self.len() > limits.set_intset_entries {
             return;
         }
         let mut ints = IntSet::new();
-        for member in packed.iter() {
-            let PackedValue::Int(value) = member else { return };
+        let mut buffer = itoa::Buffer::new();
+        for member in self.iter() {
+            let Some(value) = parse_i64(member.as_bytes(&mut buffer)) else { return };
             ints.insert(value);
         }
         self.repr = Repr::Ints(Box::new(ints));

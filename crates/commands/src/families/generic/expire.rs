@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::context::Context;
 use crate::error::CommandError;
 use redoubt_resp::Reply;
-use redoubt_store::{Class, Key};
+use redoubt_store::{Class, Key, Lazy};
 
 /// How a command gives a time.
 #[derive(Clone, Copy)]
@@ -110,7 +110,7 @@ fn apply(ctx: &mut Context<'_>, key: &Key<'_>, at: i64) {
     if at <= ctx.judged_ms() {
         ctx.txn.unlink_key(key);
         ctx.txn.changed(key, Class::Generic, "del");
-        ctx.txn.effect(&[b"DEL", key.bytes]);
+        ctx.txn.effect(&[Lazy::removal(ctx.txn.lazy.expire), key.bytes]);
     } else {
         ctx.txn.set_expire(key, Some(at));
         ctx.txn.changed(key, Class::Generic, "expire");

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::families::blocking;
 use redoubt_resp::Reply;
-use redoubt_store::{Class, Key};
+use redoubt_store::Class;
 use smallvec::SmallVec;
 
 type Outcome = Result<(), CommandError>;
@@ -90,7 +90,7 @@ fn transfer(
 /// LMPOP numkeys key [key ...] LEFT | RIGHT [COUNT count]
 pub(crate) fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let request = MultiPop::parse(args.cursor(1))?;
-    if request.run(ctx, reply)?.is_none() {
+    if !request.run(ctx, reply)? {
         reply.null_array();
     }
     Ok(())
@@ -100,11 +100,7 @@ pub(crate) fn lmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_
 pub(crate) fn blmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Outcome {
     let deadline = blocking::deadline(args.get(1), ctx.now_ms())?;
     let request = MultiPop::parse(args.cursor(2))?;
-    if let Some((key, count)) = request.run(ctx, reply)? {
-        let mut digits = itoa::Buffer::new();
-        let count = digits.format(count).as_bytes();
-        ctx.txn.effect(&[request.end.pop_command(), key.bytes, count]);
-    } else if !blocking::park(ctx, deadline) {
+    if !request.run(ctx, reply)? && !blocking::park(ctx, deadline) {
         reply.null_array();
     }
     Ok(())
@@ -136,12 +132,8 @@ impl<'a> MultiPop<'a> {
         Ok(MultiPop { keys, end, count: count.unwrap_or(1) })
     }
 
-    /// Pops from the first list that exists and answers key and elements. Returns the key and how many it popped.
-    fn run(
-        &self,
-        ctx: &mut Context<'_>,
-        reply: &mut Reply<'_>,
-    ) -> Result<Option<(Key<'a>, usize)>, CommandError> {
+    /// Pops from the first list that exists and answers key and elements; false if there is none.
+    fn run(&self, ctx: &mut Context<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
         let limits = &ctx.settings.encoding;
         for word in self.keys {
             let key = ctx.key(word);
@@ -150,9 +142,12 @@ impl<'a> MultiPop<'a> {
             reply.bulk(word);
             let popped = pop_many(list, self.end, self.count, limits, reply);
             removed(ctx, &key, self.end.pop_event(), popped);
-            return Ok(Some((key, popped)));
+            let mut digits = itoa::Buffer::new();
+            let count = digits.format(popped).as_bytes();
+            ctx.txn.effect(&[self.end.pop_command(), key.bytes, count]);
+            return Ok(true);
         }
-        Ok(None)
+        Ok(false)
     }
 }
 

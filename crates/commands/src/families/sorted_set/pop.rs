@@ -118,14 +118,12 @@ impl<'a> Multi<'a> {
     }
 
     /// Pops from the first key that has members; false if none has.
-    fn run(&self, ctx: &mut Context<'_>, emit: bool, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
+    fn run(&self, ctx: &mut Context<'_>, reply: &mut Reply<'_>) -> Result<bool, CommandError> {
         let Some(key) = first_filled(ctx, self.keys)? else { return Ok(false) };
         let popped = take(ctx, &key, self.end, self.count)?;
-        if emit {
-            let mut buffer = itoa::Buffer::new();
-            let count = buffer.format(popped.len()).as_bytes();
-            ctx.txn.effect(&[self.end.command().as_bytes(), key.bytes, count]);
-        }
+        let mut buffer = itoa::Buffer::new();
+        let count = buffer.format(popped.len()).as_bytes();
+        ctx.txn.effect(&[self.end.command().as_bytes(), key.bytes, count]);
         reply.array(2);
         reply.bulk(key.bytes);
         reply.array(popped.len());
@@ -145,7 +143,7 @@ fn at_least_one(word: &[u8], text: &'static str) -> Result<usize, CommandError> 
 /// ZMPOP numkeys key [key ...] <MIN | MAX> [COUNT count]
 pub fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Done {
     let multi = Multi::parse(args.cursor(1))?;
-    if !multi.run(ctx, false, reply)? {
+    if !multi.run(ctx, reply)? {
         reply.null_array();
     }
     Ok(())
@@ -155,7 +153,7 @@ pub fn zmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> D
 pub fn bzmpop(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> Done {
     let deadline = parse_timeout(ctx, args.get(1))?;
     let multi = Multi::parse(args.cursor(2))?;
-    if !multi.run(ctx, true, reply)? {
+    if !multi.run(ctx, reply)? {
         wait(ctx, deadline, reply);
     }
     Ok(())

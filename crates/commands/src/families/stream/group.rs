@@ -43,11 +43,14 @@ impl Options {
     }
 }
 
-/// The id of argument 4; `$` is the stream's last one.
-fn position(args: &Args<'_>, stream: Option<&Stream>) -> Result<StreamId, CommandError> {
+/// Reads an id; the number stands in for a missing one.
+type ReadId = fn(&[u8], u64) -> Result<StreamId, CommandError>;
+
+/// The id of argument 4, as `parse` reads it; `$` is the stream's last one.
+fn position(args: &Args<'_>, stream: Option<&Stream>, parse: ReadId) -> Result<StreamId, CommandError> {
     match args.get(4) {
         b"$" => Ok(stream.map_or(StreamId::MIN, |stream| stream.last_id())),
-        word => id::parse(word, 0),
+        word => parse(word, 0),
     }
 }
 
@@ -79,7 +82,7 @@ pub(crate) fn xgroup_create(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut 
         None if !options.make => return Err(KEY_MISSING),
         stream => stream.is_some(),
     };
-    let last_id = position(args, ctx.stream_view(&key)?)?;
+    let last_id = position(args, ctx.stream_view(&key)?, id::parse)?;
     if !ctx.stream_or_create(&key)?.create_group(args.get(3), last_id, options.entries_read) {
         return Err(CommandError::text("BUSYGROUP Consumer Group name already exists"));
     }
@@ -97,7 +100,8 @@ pub(crate) fn xgroup_setid(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut R
     let options = Options::parse(args, false)?;
     let key = ctx.key(args.get(2));
     group(ctx, args, &key)?;
-    let last_id = position(args, ctx.stream_view(&key)?)?;
+    // Unlike CREATE it takes `-` and `+` too.
+    let last_id = position(args, ctx.stream_view(&key)?, id::parse_end_point)?;
     let group = group(ctx, args, &key)?;
     group.set_last_id(last_id);
     group.set_entries_read(options.entries_read);

@@ -91,7 +91,8 @@ pub(super) fn parse_end(word: &[u8]) -> Result<StreamId, CommandError> {
     }
 }
 
-fn parse_end_point(word: &[u8], seq: u64) -> Result<StreamId, CommandError> {
+/// An id, `-` or `+`; `seq` stands in for a missing number.
+pub(super) fn parse_end_point(word: &[u8], seq: u64) -> Result<StreamId, CommandError> {
     match word {
         b"-" => Ok(StreamId::MIN),
         b"+" => Ok(StreamId::MAX),

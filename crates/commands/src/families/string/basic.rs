@@ -71,6 +71,7 @@ pub fn getset(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>) -> 
     reply_opt(reply, ctx.string(&key)?);
     ctx.txn.set_string(&key, args.get(2), Expiry::Clear);
     ctx.txn.changed(&key, Class::String, "set");
+    ctx.txn.effect(&[b"SET", key.bytes, args.get(2)]);
     Ok(())
 }
 
