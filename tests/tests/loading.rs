@@ -111,6 +111,8 @@ fn answers(address: std::net::SocketAddr) -> Vec<String> {
         "CLIENT SETNAME x",
         "CLIENT GETNAME",
         "CONFIG GET maxmemory",
+        "CONFIG SET appendonly yes",
+        "CONFIG SET maxmemory 100mb appendonly no",
         "COMMAND COUNT extra",
         "SUBSCRIBE",
         "PUBLISH a b",

@@ -255,3 +255,19 @@ fn huge_pages_are_for_servers_that_hold_much() {
     }
     assert_eq!(has_huge_pages(&never), Some(false), "disable-thp");
 }
+
+/// The positions of a million words take 16 MB each in two places.
+#[test]
+fn the_words_of_a_long_call_are_given_back() {
+    let server = Server::ours(&[]);
+    let (mut client, mut other) = (server.client(), server.client());
+    other.line("PING");
+    let before = number(&mut client, "memory", "used_memory");
+    let mut words = vec!["EXISTS".to_owned()];
+    words.extend((0..1_000_000).map(|number| number.to_string()));
+    assert_eq!(other.call(&words).int(), 0);
+    let deadline = Instant::now() + PATIENCE;
+    while number(&mut client, "memory", "used_memory") > before + (4 << 20) {
+        assert!(Instant::now() < deadline, "the memory stays");
+    }
+}

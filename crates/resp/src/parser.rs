@@ -156,6 +156,11 @@ impl RequestParser {
         self.start
     }
 
+    /// Memory it takes for the words of a request that arrives in pieces, bytes.
+    pub fn memory(&self) -> usize {
+        self.partial.capacity() * size_of::<Span>()
+    }
+
     /// Whether part of a request was read and its rest is awaited.
     pub fn is_inside_request(&self) -> bool {
         self.words_left != 0

@@ -260,12 +260,37 @@ impl Shared {
 
     /// Commands run and bytes moved since the start.
     pub fn totals(&self) -> crate::info::Totals {
-        let (mut net_in, mut net_out) = self.stats.closed_bytes();
-        for client in &self.clients {
-            net_in += client.net_in.load(Relaxed);
-            net_out += client.net_out.load(Relaxed);
+        let (gone_in, gone_out) = self.stats.closed_bytes();
+        let (net_in, net_out) = self.live_bytes();
+        let (repl_in, repl_out) = self.replication.traffic();
+        crate::info::Totals {
+            commands: self.stats.commands_processed(),
+            net_in: gone_in.wrapping_add(net_in),
+            net_out: gone_out.wrapping_add(net_out),
+            repl_in,
+            repl_out,
         }
-        crate::info::Totals { commands: self.stats.commands_processed(), net_in, net_out }
+    }
+
+    /// Bytes (read from, written to) the clients that are there.
+    fn live_bytes(&self) -> (u64, u64) {
+        let count = |(net_in, net_out), client: &Client| {
+            (net_in + client.net_in.load(Relaxed), net_out + client.net_out.load(Relaxed))
+        };
+        self.clients.iter().fold((0, 0), |sum, client| count(sum, &client))
+    }
+
+    /// Whether data are being loaded, from the disk or from a primary.
+    pub fn is_loading(&self) -> bool {
+        self.loading.is_on() || self.replication.gate() & crate::replication::gate::LOADING != 0
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_stats(&self) {
+        let (net_in, net_out) = self.live_bytes();
+        self.stats.reset(net_in, net_out);
+        self.replication.reset_counts();
+        self.lazy_freed.done.store(0, Relaxed);
     }
 
     /// Has the background thread drop it.

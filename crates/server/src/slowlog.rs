@@ -48,6 +48,9 @@ impl SlowLog {
 
     /// Logs a call, and forgets the oldest ones beyond `len_max` (`slowlog-max-len`).
     pub fn push(&self, time: i64, micros: u64, args: &[&[u8]], addr: &str, name: &[u8], len_max: usize) {
+        if len_max == 0 {
+            return;
+        }
         let (args, addr, name) = (shorten(args), addr.to_owned(), name.to_vec());
         let mut ring = self.ring.lock();
         let id = ring.next_id;
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!((log.len(), log.newest(1).len()), (3, 1));
         log.reset();
         assert!(log.is_empty());
+        log.push(1000, 9, &[b"get"], "", b"", 0);
         log.push(1000, 9, &[b"get"], "", b"", 3);
         assert_eq!(log.newest(1)[0].id, 5);
     }

@@ -151,7 +151,8 @@ impl Stats {
         self.net_out.fetch_add(client.net_out.load(Relaxed), Relaxed);
     }
 
-    /// Bytes (read from, written to) clients that are gone.
+    /// Bytes (read from, written to) clients that are gone; after a reset they may have wrapped around, to make up for
+    /// what those that are there have counted before.
     pub fn closed_bytes(&self) -> (u64, u64) {
         (self.net_in.load(Relaxed), self.net_out.load(Relaxed))
     }
@@ -285,7 +286,7 @@ impl Stats {
     }
 
     /// CONFIG RESETSTAT.
-    pub fn reset(&self) {
+    pub fn reset(&self, net_in: u64, net_out: u64) {
         for worker in &self.workers {
             for counter in
                 [&worker.hits, &worker.misses, &worker.expired, &worker.expired_fields, &worker.evicted]
@@ -300,8 +301,18 @@ impl Stats {
         }
         self.errors.clear();
         self.reset_latency();
-        for counter in [&self.connections, &self.rejected_connections, &self.net_in, &self.net_out] {
+        for counter in [
+            &self.connections,
+            &self.rejected_connections,
+            &self.query_buffer_disconnections,
+            &self.output_buffer_disconnections,
+            &self.evicted_clients,
+            &self.protocol_errors,
+            &self.stream_errors,
+        ] {
             counter.store(0, Relaxed);
         }
+        self.net_in.store(0u64.wrapping_sub(net_in), Relaxed);
+        self.net_out.store(0u64.wrapping_sub(net_out), Relaxed);
     }
 }

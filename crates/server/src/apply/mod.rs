@@ -14,7 +14,7 @@ pub use passage::Relay;
 use crate::client::Client;
 use crate::dispatch::{Flow, ReplyMode, Session};
 use crate::net::connection::BATCH;
-use crate::net::output::Output;
+use crate::net::output::{self, Output};
 use crate::net::turn::Turn;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::{Local, recycled};
@@ -216,7 +216,9 @@ impl Applier {
             return Err(ApplyError { offset: self.position + (start + ran) as u64, kind });
         }
         passage.finish(self.session.db, self.session.multi.is_some());
+        output::empty(&mut words);
         self.local.words = recycled(words);
+        output::empty(&mut self.spans);
         Ok(())
     }
 

@@ -23,10 +23,8 @@ pub(crate) enum Admission {
 
 const NOAUTH: CommandError = CommandError::text("NOAUTH Authentication required.");
 const OOM: CommandError = CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
-const LOADING: CommandError = CommandError::text("LOADING Redis is loading the dataset in memory");
+pub(crate) const LOADING: CommandError = CommandError::text("LOADING Redis is loading the dataset in memory");
 const READ_ONLY: CommandError = CommandError::text("READONLY You can't write against a read only replica.");
-/// Rows that run whether data is loaded or not.
-const ANY_TIME: Flags = Flags::LOADING.with(internal::ONLY_SENTINEL);
 const NO_REPLICAS: CommandError = CommandError::text("NOREPLICAS Not enough good replicas to write.");
 const NO_MULTI: CommandError = CommandError::text("ERR Command not allowed inside a transaction");
 
@@ -71,7 +69,7 @@ impl Session {
         if self.restricted {
             self.admit_restricted(command)?;
         }
-        if self.shared.loading.is_on() && !flags.any(ANY_TIME) {
+        if self.shared.loading.is_on() && self.needs_load(command) {
             return Err(LOADING);
         }
         if self.shared.pause.until_ms.load(Relaxed) != 0 && self.is_paused(command) {
@@ -98,7 +96,6 @@ impl Session {
     /// What a replica, or a primary with too few of them, refuses.
     #[cold]
     fn admit_gated(&self, ctx: &mut Context<'_>, command: &Command, gate: u32) -> Result<(), CommandError> {
-        let flags = command.spec.flags;
         let writes = self.changes_keys(command);
         if gate & gate::FEW_REPLICAS != 0 && writes {
             return Err(NO_REPLICAS);
@@ -110,12 +107,14 @@ impl Session {
             // As in Redis: what a write finds expired goes, whoever wrote it.
             ctx.txn.keep_expired = !writes || self.shared.pause.is_on();
         }
-        if gate & gate::STALE != 0 && !flags.any(Flags::STALE.with(internal::ONLY_SENTINEL)) {
+        if gate & gate::STALE != 0
+            && (!runs_stale(command) || self.executes(command, |multi| multi.needs_link))
+        {
             return Err(CommandError::text(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
             ));
         }
-        if gate & gate::LOADING != 0 && !flags.any(ANY_TIME) {
+        if gate & gate::LOADING != 0 && self.needs_load(command) {
             return Err(LOADING);
         }
         Ok(())
@@ -124,6 +123,11 @@ impl Session {
     /// Whether the command is EXEC, and something is queued of which this is true.
     fn executes(&self, command: &Command, queued: impl FnOnce(&Multi) -> bool) -> bool {
         matches!(command.spec.run, Run::Server(ServerOp::Exec)) && self.multi.as_ref().is_some_and(queued)
+    }
+
+    /// Whether it, or something that it executes, needs the data to be loaded.
+    fn needs_load(&self, command: &Command) -> bool {
+        !runs_while_loading(command) || self.executes(command, |multi| multi.needs_load)
     }
 
     /// Whether it may write, or is EXEC and something queued may.
@@ -248,10 +252,21 @@ impl Session {
         // A pause of everything holds CLIENT UNPAUSE back too, as in Redis.
         let waits = !pause.writes_only.load(Relaxed) || writes;
         if waits {
-            self.paused_until = Some(until);
+            self.pause(Some(until));
+            self.client.last_command.store(command.id + 1, Relaxed);
         }
         waits
     }
+}
+
+/// Whether it runs while data are being loaded.
+pub(super) fn runs_while_loading(command: &Command) -> bool {
+    command.spec.flags.any(Flags::LOADING.with(internal::ONLY_SENTINEL))
+}
+
+/// Whether it runs on a replica whose data are stale and not to be served.
+pub(super) fn runs_stale(command: &Command) -> bool {
+    command.spec.flags.any(Flags::STALE.with(internal::ONLY_SENTINEL))
 }
 
 /// Commands that act at once although a MULTI is open.

@@ -4,7 +4,7 @@
 //! same locks, before anybody else can touch the key: clients are served in the order in which they were parked.
 
 use crate::client::{Client, Mail, flag};
-use crate::dispatch::{Scope, Session};
+use crate::dispatch::{Place, Scope, Session};
 use crate::net::output::Output;
 use crate::replication::gate;
 use crate::worker::Local;
@@ -13,8 +13,8 @@ use redoubt_commands::table::Command;
 use redoubt_commands::{Args, Context, Deadline, Park};
 use redoubt_store::{PartitionSet, Txn, ValueRef, Waiter};
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
+use std::sync::{Arc, OnceLock};
 
 /// The answer to a blocked client whose server has become a replica.
 pub(crate) const DEMOTED: &str =
@@ -27,7 +27,7 @@ const ENDED: u8 = 2;
 /// A blocking call that found nothing yet.
 pub struct ParkedCall {
     client: Arc<Client>,
-    command: &'static Command,
+    pub(super) command: &'static Command,
     words: Vec<Box<[u8]>>,
     db: usize,
     resp3: bool,
@@ -37,6 +37,8 @@ pub struct ParkedCall {
     /// Runs again also when a stream it names goes away.
     needs_keys: bool,
     state: AtomicU8,
+    /// The error it was served with.
+    failed: OnceLock<String>,
 }
 
 impl Waiter for ParkedCall {}
@@ -55,9 +57,19 @@ impl ParkedCall {
         }
     }
 
-    fn with_args<T>(&self, run: impl FnOnce(&Args<'_>) -> T) -> T {
+    pub(super) fn with_args<T>(&self, run: impl FnOnce(&Args<'_>) -> T) -> T {
         let words: Vec<&[u8]> = self.words.iter().map(|word| &**word).collect();
         run(&Args::new(&words))
+    }
+
+    /// Whether it runs again also when a stream it names goes away.
+    pub(crate) fn needs_keys(&self) -> bool {
+        self.needs_keys
+    }
+
+    /// Database and name of the keys it waits for.
+    pub(crate) fn named_keys(&self) -> impl Iterator<Item = (usize, Box<[u8]>)> {
+        self.keys().into_iter().map(|key| (self.db, Box::from(key)))
     }
 
     /// The keys it waits for.
@@ -106,6 +118,7 @@ impl Session {
             deadline: park.deadline,
             needs_keys: park.needs_keys,
             state: AtomicU8::new(WAITING),
+            failed: OnceLock::new(),
         });
         for bytes in call.keys() {
             let key = ctx.txn.key(bytes);
@@ -172,9 +185,12 @@ impl Session {
         ctx.txn.effects.enable(recorded);
         call.state.store(ENDED, Release);
         call.unpark(&mut ctx.txn);
-        if called.is_err() {
+        let Ok(failed) = called else {
             // Its client goes, as with any panic; the one whose write woke it has no part in it.
             return self.shared.kill(&call.client);
+        };
+        if let Some(text) = failed {
+            let _ = call.failed.set(text);
         }
         let log = &self.shared.log;
         let hold = log.held_if_any(log.end());
@@ -198,9 +214,11 @@ impl Session {
         }
     }
 
-    /// The reply of the parked call has arrived. False if there was none.
-    pub(crate) fn served(&mut self) -> bool {
-        self.end_parked().is_some()
+    /// The reply of the parked call has arrived.
+    pub(crate) fn served(&mut self, place: Place<'_>) {
+        if let Some(call) = self.end_parked() {
+            self.account_parked(&call, call.failed.get().map(String::as_str), place);
+        }
     }
 
     fn end_parked(&mut self) -> Option<Arc<ParkedCall>> {
@@ -248,6 +266,7 @@ impl Session {
         self.with_parked(local, &call, output, |session, ctx, scope| {
             call.unpark(&mut ctx.txn);
             session.end_parked();
+            session.account_parked(&call, error, scope.place());
             match error {
                 Some(text) => session.reply(scope).error(text),
                 // Also for commands that answer another null inside MULTI (BLMOVE).
@@ -293,6 +312,7 @@ impl Session {
                 call.state.store(ENDED, Release);
                 call.unpark(&mut ctx.txn);
                 session.end_parked();
+                session.account_parked(&call, called.ok().flatten().as_deref(), scope.place());
             }
             session.commit(ctx, scope, position);
         });

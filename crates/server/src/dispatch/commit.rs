@@ -26,6 +26,8 @@ impl Session {
     fn commit_changes(&mut self, ctx: &mut Context<'_>) {
         self.publish(ctx);
         if !ctx.txn.signalled.is_empty() {
+            // A transaction may have taken long, and what it left may have expired.
+            ctx.txn.set_now_ms(crate::shared::unix_ms());
             self.serve_parked(ctx);
         }
     }

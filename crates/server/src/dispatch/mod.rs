@@ -10,8 +10,8 @@ pub(crate) mod renames;
 mod session;
 mod transaction;
 
-pub(crate) use admit::Admission;
-pub(crate) use session::{Flow, ReplyMode, Session};
+pub(crate) use admit::{Admission, LOADING};
+pub(crate) use session::{Flow, Place, ReplyMode, Session};
 pub(crate) use transaction::Multi;
 
 use crate::apply::Passage;
@@ -103,7 +103,8 @@ impl Session {
             let step = self.run_one(&mut ctx, plan, &mut scope);
             started = self.account(&plan.args, started, &scope);
             if self.listens {
-                self.take_inbox(scope.output);
+                let place = scope.place();
+                self.take_inbox(scope.output, place);
             }
             if scope.source.is_some() {
                 self.pass_on(&mut ctx, &mut scope, step);
@@ -471,6 +472,11 @@ impl<'s> Scope<'s> {
         output: &'s mut Output,
     ) -> Scope<'s> {
         Scope { values, worker, clock, output, source: None, noted_nanos: session::noted_nanos(values) }
+    }
+
+    /// Where what runs here is counted.
+    pub(crate) fn place(&self) -> Place<'s> {
+        Place { worker: self.worker, values: self.values, clock: self.clock }
     }
 }
 

@@ -50,6 +50,14 @@ pub(crate) enum Flow {
     Lost,
 }
 
+/// Where a call is counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'p> {
+    pub(crate) worker: usize,
+    pub(crate) values: &'p Values,
+    pub(crate) clock: &'p quanta::Clock,
+}
+
 /// CLIENT REPLY.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ReplyMode {
@@ -74,6 +82,8 @@ pub(crate) struct Session {
     pub(crate) multi: Option<Multi>,
     pub(crate) watched: Watched,
     pub(crate) parked: Option<Arc<ParkedCall>>,
+    /// How long the parked call ran before it was parked, in ticks of the workers' clock.
+    pub(super) spent: u64,
     /// The command that ran and is not accounted for yet.
     pub(crate) ran: Option<&'static Command>,
     /// Unix ms at which a pause that stopped this client ends.
@@ -135,6 +145,7 @@ impl Session {
             multi: None,
             watched: Watched::default(),
             parked: None,
+            spent: 0,
             ran: None,
             paused_until: None,
             held: false,
@@ -225,13 +236,32 @@ impl Session {
         if self.shared.hub.is_monitored() {
             self.show(command, args);
         }
+        if self.parked.is_some() {
+            // Counted when it ends.
+            self.spent = now.saturating_sub(started);
+            return now;
+        }
         let nanos = scope.clock.delta_as_nanos(started, now);
         let counted = scope.values.latency_tracking.then_some(nanos);
         self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started), counted);
         if nanos >= scope.noted_nanos {
-            self.note_slow(command, args, nanos, scope);
+            self.note_slow(command, args, nanos, scope.values);
         }
         now
+    }
+
+    /// Counts a parked call that has ended, with an error if `failed`. The time it waited is not counted.
+    pub(super) fn account_parked(&self, call: &ParkedCall, failed: Option<&str>, place: Place<'_>) {
+        let Place { worker, values, clock } = place;
+        let (stats, id) = (&self.shared.stats, call.command.id);
+        let nanos = clock.delta_as_nanos(0, self.spent);
+        stats.ran(worker, id, self.spent, values.latency_tracking.then_some(nanos));
+        if let Some(text) = failed {
+            stats.failed(worker, id, text);
+        }
+        if nanos >= noted_nanos(values) {
+            call.with_args(|args| self.note_slow(call.command, args, nanos, values));
+        }
     }
 
     /// Shows a command to the clients that monitor.
@@ -245,8 +275,7 @@ impl Session {
 
     /// Enters a slow command into the slow log and the latency monitor, as far as they want it.
     #[cold]
-    fn note_slow(&self, command: &Command, args: &Args<'_>, nanos: u64, scope: &Scope<'_>) {
-        let values = scope.values;
+    fn note_slow(&self, command: &Command, args: &Args<'_>, nanos: u64, values: &Values) {
         let now = unix_ms() / 1000;
         let fast = command.spec.flags.has(Flags::FAST);
         let event = if fast { "fast-command" } else { "command" };
@@ -315,7 +344,7 @@ impl Session {
         if let Some(until) = self.paused_until
             && (until <= unix_ms() || self.shared.pause.until_ms.load(Relaxed) == 0)
         {
-            self.paused_until = None;
+            self.pause(None);
         }
         self.held = self.held && self.shared.ha.as_ref().is_some_and(|ha| ha.gate.holds_writes());
         let errand = self.errand.as_ref().is_some_and(|errand| errand.outcome().is_none());
@@ -333,8 +362,22 @@ impl Session {
         self.shared.pause.until_ms.load(Relaxed) != 0 || self.shared.ha.is_some()
     }
 
+    /// Notes until when a pause holds the client up, if it does. It counts as blocked meanwhile, as in Redis.
+    pub(super) fn pause(&mut self, until: Option<i64>) {
+        if self.paused_until.is_some() != until.is_some() {
+            self.client.set(flag::BLOCKED, until.is_some());
+            self.shared.stats.parked(if until.is_some() { 1 } else { -1 });
+        }
+        self.paused_until = until;
+    }
+
     pub(crate) fn is_parked(&self) -> bool {
         self.parked.is_some()
+    }
+
+    /// Whether CLIENT LIST shows it as blocked here.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some()
     }
 
     /// Unix ms at which the session has something to do by itself.
@@ -347,13 +390,13 @@ impl Session {
     }
 
     /// Puts what others have sent into the output, in the middle of a batch.
-    pub(crate) fn take_inbox(&mut self, output: &mut Output) {
+    pub(crate) fn take_inbox(&mut self, output: &mut Output, place: Place<'_>) {
         if !self.client.inbox.is_filled() {
             return;
         }
         let taken = self.client.inbox.copy(output);
         if taken.served {
-            self.served();
+            self.served(place);
         }
         if taken.overflown {
             // Its task closes the connection.
@@ -381,6 +424,7 @@ impl Session {
     /// The connection ends: take every trace of it out of the keyspace.
     pub(crate) fn close(mut self) {
         self.abandon_parked();
+        self.pause(None);
         self.end_wait();
         if let Some(feed) = self.feed.take() {
             self.shared.replication.leave(&self.shared, &feed);

@@ -1,6 +1,7 @@
 //! MULTI, EXEC, DISCARD, WATCH, UNWATCH. <https://redis.io/docs/latest/develop/interact/transactions/>
 
 use crate::client::flag;
+use crate::dispatch::admit::{runs_stale, runs_while_loading};
 use crate::dispatch::{Scope, Session, Step};
 use crate::forward::{Need, need};
 use redoubt_commands::spec::{Flags, Propagate, PubsubOp, Run, ServerOp};
@@ -30,6 +31,10 @@ pub(crate) struct Multi {
     pub(crate) reads: bool,
     /// Some queued command needs memory.
     pub(crate) needs_memory: bool,
+    /// Some queued command does not run on a replica whose data are stale.
+    pub(crate) needs_link: bool,
+    /// Some queued command does not run while data are being loaded.
+    pub(crate) needs_load: bool,
     /// What the queued commands need of the primary.
     pub(crate) need: Need,
     /// The database it selects last.
@@ -98,6 +103,8 @@ impl Session {
             multi.changes |= command.spec.is_write();
             multi.reads |= command.spec.flags.has(Flags::READONLY);
             multi.needs_memory |= command.spec.flags.has(Flags::DENYOOM);
+            multi.needs_link |= !runs_stale(command);
+            multi.needs_load |= !runs_while_loading(command);
             multi.note(command, args);
             let words = args.words().iter().map(|word| Box::from(*word)).collect();
             multi.queue.push(Queued { command, words });

@@ -2,13 +2,14 @@
 //!
 //! Absent: counters of Redis's event loop and its I/O threads (`eventloop_*`, `io_threaded_*`, `total_reads_processed`,
 //! `total_writes_processed`, `reply_buffer_*`: there is neither), of its sampling expiry (`expired_stale_perc`,
-//! `expired_time_cap_reached_count`, `expire_cycle_cpu_milliseconds`: expiry here does not sample), `total_blocking_keys`
-//! (queues are kept per key, not counted), `acl_access_denied_*` (there are no access control lists yet).
+//! `expired_time_cap_reached_count`, `expire_cycle_cpu_milliseconds`: expiry here does not sample), `acl_access_denied_*`
+//! (there are no access control lists yet).
 
 use super::{Facts, Page};
 use crate::client::flag;
 use crate::pubsub::Kind;
 use redoubt_commands::table::{self, Command};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Commands and subcommands in the table's order.
@@ -18,6 +19,7 @@ fn all_commands() -> impl Iterator<Item = &'static Command> {
 
 pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     let (mut input, mut output, mut watching, mut watched, mut timeouts) = (0, 0, 0, 0, 0);
+    let (mut blocking, mut on_no_key) = (HashSet::new(), HashSet::new());
     for client in &facts.shared.clients {
         input = input.max(client.query_bytes.load(Relaxed) + client.query_room.load(Relaxed));
         output = output.max(client.output_bytes.load(Relaxed) + client.inbox.waiting_bytes());
@@ -27,6 +29,10 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
         if client.has(flag::BLOCKED) {
             let call = client.parked.lock();
             timeouts += usize::from(call.as_ref().is_some_and(|call| call.deadline_ms().is_some()));
+            if let Some(call) = &*call {
+                blocking.extend(call.named_keys());
+                on_no_key.extend(call.named_keys().filter(|_| call.needs_keys()));
+            }
         }
     }
     page.field("connected_clients", facts.shared.clients.len());
@@ -40,6 +46,8 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     page.field("watching_clients", watching);
     page.field("clients_in_timeout_table", timeouts);
     page.field("total_watched_keys", watched);
+    page.field("total_blocking_keys", blocking.len());
+    page.field("total_blocking_keys_on_nokey", on_no_key.len());
 }
 
 pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
@@ -51,11 +59,12 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("instantaneous_ops_per_sec", rates.commands.round() as u64);
     page.field("total_net_input_bytes", totals.net_in);
     page.field("total_net_output_bytes", totals.net_out);
-    page.same(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);
+    page.field("total_net_repl_input_bytes", totals.repl_in);
+    page.field("total_net_repl_output_bytes", totals.repl_out);
     page.field("instantaneous_input_kbps", format_args!("{:.2}", rates.net_in / 1024.0));
     page.field("instantaneous_output_kbps", format_args!("{:.2}", rates.net_out / 1024.0));
-    page.field("instantaneous_input_repl_kbps", "0.00");
-    page.field("instantaneous_output_repl_kbps", "0.00");
+    page.field("instantaneous_input_repl_kbps", format_args!("{:.2}", rates.repl_in / 1024.0));
+    page.field("instantaneous_output_repl_kbps", format_args!("{:.2}", rates.repl_out / 1024.0));
     page.field("rejected_connections", stats.rejected_connections.load(Relaxed));
     let (full, partial, refused) = facts.shared.replication.syncs();
     page.field("sync_full", full);

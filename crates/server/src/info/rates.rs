@@ -14,10 +14,14 @@ const SAMPLES: usize = 16;
 pub struct Totals {
     /// Commands processed.
     pub commands: u64,
-    /// Bytes read from clients.
+    /// Bytes read from clients and the primary.
     pub net_in: u64,
     /// Bytes written to clients.
     pub net_out: u64,
+    /// Of those read, from the primary.
+    pub repl_in: u64,
+    /// Of those written, to replicas.
+    pub repl_out: u64,
 }
 
 /// Averages per second.
@@ -29,6 +33,10 @@ pub struct PerSecond {
     pub net_in: f64,
     /// Bytes written.
     pub net_out: f64,
+    /// Bytes read from the primary.
+    pub repl_in: f64,
+    /// Bytes written to replicas.
+    pub repl_out: f64,
 }
 
 /// Samples of the last 1.6 seconds.
@@ -65,6 +73,8 @@ impl Rates {
             commands: rate(from.commands, to.commands),
             net_in: rate(from.net_in, to.net_in),
             net_out: rate(from.net_out, to.net_out),
+            repl_in: rate(from.repl_in, to.repl_in),
+            repl_out: rate(from.repl_out, to.repl_out),
         }
     }
 }
@@ -79,7 +89,7 @@ mod tests {
         assert_eq!(rates.per_second(), PerSecond::default());
         let start = Instant::now();
         for step in 0..100u64 {
-            let totals = Totals { commands: step * 10, net_in: step, net_out: 0 };
+            let totals = Totals { commands: step * 10, net_in: step, ..Totals::default() };
             rates.sample(start + SAMPLE_EVERY * step as u32, || totals);
             rates.sample(start + SAMPLE_EVERY * step as u32, || unreachable!("too early"));
         }

@@ -3,7 +3,7 @@
 mod relayed;
 
 use crate::client::{Client, Mail, flag};
-use crate::dispatch::{Flow, Session};
+use crate::dispatch::{Flow, Place, Session};
 use crate::forward::{Happened, Relay, Trunks};
 use crate::log::Held;
 use crate::net::output::{self, Output};
@@ -231,6 +231,9 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.output.advance(n);
+                    if self.session.feed.is_some() {
+                        self.shared.replication.has_written(n);
+                    }
                     self.client.net_out.store(self.client.net_out.load(Relaxed) + n as u64, Relaxed);
                     wrote = true;
                 }
@@ -311,6 +314,7 @@ impl Connection {
         if self.session.feed.is_some() && !self.feed().await {
             return false;
         }
+        output::empty(&mut self.spans);
         self.publish();
         let within = self.check_limits();
         self.set_timer();
@@ -459,6 +463,7 @@ impl Connection {
             self.batch.iter().map(|request| (request.first, request.first + request.count)).collect();
         let end = self.output.end();
         let (ran, flow) = self.session.run(&mut local, &words, &ranges, &mut self.output);
+        output::empty(&mut words);
         local.words = recycled(words);
         drop(local);
         match flow {
@@ -543,7 +548,9 @@ impl Connection {
         }
         let taken = self.client.inbox.take(&mut self.output);
         if taken.served {
-            self.session.served();
+            let local = self.local.borrow();
+            let place = Place { worker: local.index, values: &local.values, clock: &local.clock };
+            self.session.served(place);
         }
         if taken.overflown {
             self.shared.stats.output_buffer_limit(&self.client);
@@ -596,7 +603,8 @@ impl Connection {
         client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         client.output_bytes.store(self.output.pending(), Relaxed);
         let relay = self.relay.as_ref().map_or(0, |relay| relay.memory());
-        let own = self.input.capacity() + self.output.memory() + size_of::<Self>();
+        let words = self.spans.capacity() * size_of::<Span>() + self.parser.memory();
+        let own = self.input.capacity() + words + self.output.memory() + size_of::<Self>();
         client.memory.store(own + relay, Relaxed);
         client.set(flag::CLOSING, self.closing);
         self.show_blocked();

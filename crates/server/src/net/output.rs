@@ -15,11 +15,11 @@ const KEPT_BUSY_BYTES: usize = 1024 * 1024;
 /// Empties a buffer. A large one is given back unless its connection goes on filling it: growing it anew each time costs
 /// more than using it.
 #[inline]
-pub(crate) fn empty(buffer: &mut Vec<u8>) {
-    let busy = buffer.len() >= buffer.capacity() / 4 && buffer.capacity() <= KEPT_BUSY_BYTES;
+pub(crate) fn empty<T>(buffer: &mut Vec<T>) {
+    let busy = buffer.len() >= buffer.capacity() / 4 && buffer.capacity() <= KEPT_BUSY_BYTES / size_of::<T>();
     buffer.clear();
     if !busy {
-        buffer.shrink_to(KEPT_BYTES);
+        buffer.shrink_to(KEPT_BYTES / size_of::<T>());
     }
 }
 
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_large_buffer_is_kept_while_it_is_filled() {
-        let mut buffer = vec![0; 300 * 1024];
+        let mut buffer = vec![0u8; 300 * 1024];
         empty(&mut buffer);
         assert!(buffer.capacity() >= 300 * 1024);
         buffer.extend_from_slice(&[0; 100 * 1024]);
@@ -221,7 +221,7 @@ mod tests {
         buffer.push(0);
         empty(&mut buffer);
         assert!(buffer.capacity() <= KEPT_BYTES);
-        let mut huge = vec![0; KEPT_BUSY_BYTES + 1];
+        let mut huge = vec![0u8; KEPT_BUSY_BYTES + 1];
         empty(&mut huge);
         assert!(huge.capacity() <= KEPT_BYTES);
     }

@@ -3,7 +3,7 @@
 use crate::aof::rewrite;
 use crate::client::flag;
 use crate::config::{Changed, Config, ConfigError, Values};
-use crate::dispatch::{Scope, Session, Step};
+use crate::dispatch::{LOADING, Scope, Session, Step};
 use crate::net::listener::Reopen;
 use crate::ops::Outcome;
 use crate::shared::Shared;
@@ -14,6 +14,8 @@ use redoubt_resp::Reply;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Settings of where and how data are kept, which stay as they are while data are being loaded.
+const DATA_SETTINGS: [&str; 2] = ["appendonly", "dir"];
 /// Descriptors the server needs beside its clients'.
 const FILES_RESERVED: u64 = 32;
 
@@ -27,7 +29,7 @@ impl Session {
         match op {
             ServerOp::ConfigGet => self.config_get(args, &mut self.reply(scope)),
             ServerOp::ConfigResetstat => {
-                self.shared.stats.reset();
+                self.shared.reset_stats();
                 self.reply(scope).ok();
             }
             ServerOp::ConfigRewrite => {
@@ -65,6 +67,11 @@ impl Session {
         let texts: Vec<String> =
             words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let pairs: Vec<(&str, &str)> = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
+        let names_data =
+            |(name, _): &(&str, &str)| DATA_SETTINGS.iter().any(|other| Config::is_same(other, name));
+        if self.shared.is_loading() && pairs.iter().any(names_data) {
+            return Err(LOADING);
+        }
         if self.shared.ha.is_none() {
             change(&self.shared, &pairs, self.is_local()).map_err(in_words)?;
             self.reply(scope).ok();

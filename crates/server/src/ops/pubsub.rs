@@ -103,7 +103,8 @@ impl Session {
             if let Some(subscriptions) = &mut self.subscriptions {
                 subscriptions.remove(self.shared.hub_of(&self.client), kind, name, &self.client);
                 // What was sent to the channel before comes before the confirmation.
-                self.take_inbox(scope.output);
+                let place = scope.place();
+                self.take_inbox(scope.output, place);
             }
             let count = self.subscription_count(kind);
             self.confirm(word, Some(name), count, scope);

@@ -90,6 +90,9 @@ pub struct Replication {
     full: AtomicU64,
     partial: AtomicU64,
     refused: AtomicU64,
+    /// Bytes read from the primary and written to replicas.
+    read: Arc<AtomicU64>,
+    written: AtomicU64,
     /// The clock of acknowledgements begins here.
     started: Instant,
 }
@@ -118,7 +121,26 @@ impl Replication {
             full: AtomicU64::new(0),
             partial: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            read: Arc::default(),
+            written: AtomicU64::new(0),
             started: Instant::now(),
+        }
+    }
+
+    /// Bytes (read from the primary, written to replicas).
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.read.load(Relaxed), self.written.load(Relaxed))
+    }
+
+    /// So many more bytes have gone to a replica.
+    pub(crate) fn has_written(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Relaxed);
+    }
+
+    /// Counts syncs and bytes anew.
+    pub(crate) fn reset_counts(&self) {
+        for counter in [&self.full, &self.partial, &self.refused, &*self.read, &self.written] {
+            counter.store(0, Relaxed);
         }
     }
 

@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering::AcqRel, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Bytes asked for in one read.
@@ -52,6 +52,8 @@ pub(super) struct Wire {
     /// Nothing is read until the disk has caught up.
     waits_for_disk: bool,
     bytes_read: u64,
+    /// Bytes that have come over all links.
+    traffic: Arc<AtomicU64>,
 }
 
 /// The link in the list of clients, as long as it lives.
@@ -84,7 +86,7 @@ pub(super) fn run(shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), Sessio
     let values = shared.values();
     state.set_phase(Phase::Connecting);
     tracing::info!("Connecting to MASTER {}:{}", state.host, state.port);
-    let mut wire = Wire::connect(state, &values)?;
+    let mut wire = Wire::connect(state, &values, &shared.replication.read)?;
     if !state.adopt(&wire.stream)? {
         return Ok(());
     }
@@ -120,18 +122,18 @@ pub(super) fn run(shared: &Arc<Shared>, state: &Arc<State>) -> Result<(), Sessio
 }
 
 impl Wire {
-    fn connect(state: &State, values: &Values) -> io::Result<Wire> {
+    fn connect(state: &State, values: &Values, traffic: &Arc<AtomicU64>) -> io::Result<Wire> {
         let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in (state.host.as_str(), state.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, values.replication.repl_timeout) {
-                Ok(stream) => return Wire::new(stream, state, values),
+                Ok(stream) => return Wire::new(stream, state, values, Arc::clone(traffic)),
                 Err(error) => failed = error,
             }
         }
         Err(failed)
     }
 
-    fn new(stream: TcpStream, state: &State, values: &Values) -> io::Result<Wire> {
+    fn new(stream: TcpStream, state: &State, values: &Values, traffic: Arc<AtomicU64>) -> io::Result<Wire> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(values.replication.repl_timeout))?;
         if let Some(interval) = values.tcp_keepalive {
@@ -149,6 +151,7 @@ impl Wire {
             heard: Instant::now(),
             waits_for_disk: false,
             bytes_read: 0,
+            traffic,
         })
     }
 
@@ -164,6 +167,7 @@ impl Wire {
                 self.input.extend_from_slice(&self.scratch[..count]);
                 self.heard = Instant::now();
                 self.bytes_read += count as u64;
+                self.traffic.fetch_add(count as u64, Relaxed);
                 state.heard_ms.store(unix_ms(), Relaxed);
                 Ok(true)
             }
