@@ -99,6 +99,9 @@ fn a_pause_blocks() {
         wait_blocked(server, 1);
         let list = client.line("CLIENT LIST").text();
         assert!(list.lines().any(|line| line.contains(" flags=b ") && line.contains(" cmd=set ")), "{list}");
+        let id = list.lines().find(|line| line.contains(" cmd=set ")).unwrap();
+        let id = id.split(' ').next().unwrap().strip_prefix("id=").unwrap();
+        assert_eq!(client.line(&format!("CLIENT UNBLOCK {id}")).int(), 0);
         client.line("CLIENT UNPAUSE");
         assert_eq!(waiting.read().unwrap().text(), "OK");
         wait_blocked(server, 0);

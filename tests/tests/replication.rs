@@ -607,3 +607,71 @@ fn a_clean_restart_goes_on_where_it_was() {
     settle(&primary, &replica);
     assert_eq!(number(&primary, "stats", "sync_full"), 0, "{}\n{}", primary.log(), replica.log());
 }
+
+/// A replica that is stopped, and lacks the newest write of its primary.
+fn with_a_lagging_replica(kind: Kind, timeout: &str, test: impl Fn(&mut Server, &mut Client, &Server)) {
+    let options = [("repl-diskless-sync-delay", "0"), ("shutdown-timeout", timeout), ("save", "")];
+    let Some(mut primary) = Server::start(kind, &options) else { return };
+    let replica = Server::start(kind, AT_ONCE).unwrap();
+    follow(&replica, primary.port);
+    settle(&primary, &replica);
+    signal(&replica, "STOP");
+    let mut client = primary.client();
+    // More than sockets hold.
+    let value = "x".repeat(1 << 20);
+    (0..16).for_each(|number| drop(client.call(&["SET", &format!("big{number}"), &value])));
+    client.line("SET k 2");
+    test(&mut primary, &mut client, &replica);
+}
+
+fn ends(server: &mut Server) -> bool {
+    server.wait_exit(Duration::from_secs(10)).unwrap().is_some()
+}
+
+/// What was acknowledged does not go with a server that is asked to stop: replicas may catch up first.
+#[test]
+fn the_end_waits_for_replicas() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        for how in ["SHUTDOWN", "TERM"] {
+            with_a_lagging_replica(kind, "100", |primary, client, replica| {
+                let mut stopping = primary.client();
+                match how {
+                    "TERM" => signal(primary, "TERM"),
+                    _ => stopping.send(&["SHUTDOWN"]).unwrap(),
+                }
+                until("the end waits", || {
+                    client.line("INFO server").text().contains("shutdown_in_milliseconds:")
+                });
+                signal(replica, "CONT");
+                assert!(ends(primary), "{kind:?} {how}: it does not end");
+                assert_eq!(replica.client().line("GET k").text(), "2", "{kind:?} {how}");
+            });
+        }
+    }
+}
+
+#[test]
+fn the_end_waits_no_longer_than_it_should() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        with_a_lagging_replica(kind, "1", |primary, client, _| {
+            client.send(&["SHUTDOWN"]).unwrap();
+            assert!(ends(primary), "{kind:?}: it waits for ever");
+        });
+        for (timeout, call) in [("0", "SHUTDOWN"), ("100", "SHUTDOWN NOW")] {
+            with_a_lagging_replica(kind, timeout, |primary, client, _| {
+                client.send_raw(format!("{call}\r\n").as_bytes()).unwrap();
+                assert!(ends(primary), "{kind:?} {call}: it waits");
+            });
+        }
+        with_a_lagging_replica(kind, "100", |primary, client, _| {
+            let mut stopping = primary.client();
+            stopping.send(&["SHUTDOWN"]).unwrap();
+            until("the end waits", || {
+                client.line("INFO server").text().contains("shutdown_in_milliseconds:")
+            });
+            assert_eq!(client.line("SHUTDOWN ABORT").text(), "OK");
+            assert!(stopping.read().unwrap().text().contains("Errors trying to SHUTDOWN"));
+            assert_eq!(client.line("SET k 3").text(), "OK");
+        });
+    }
+}

@@ -10,7 +10,7 @@ use crate::log::Consumer;
 use crate::shared::{Shared, unix_ms};
 use crate::snapshot::{self, Format, Purpose};
 use parking_lot::Mutex;
-use redoubt_persistence::aof::Directory;
+use redoubt_persistence::aof::{Directory, annotate_time};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -44,6 +44,15 @@ pub(crate) fn begin(shared: &Arc<Shared>) -> Result<snapshot::Ticket, NotBegun> 
         let name = open.temporary_base();
         let file = open.make_folder().and_then(|folder| folder.create(&name));
         drop(open);
+        let file = file.and_then(|mut file| {
+            if values.aof_timestamp_enabled && !values.aof_use_rdb_preamble {
+                // What follows is of now, whenever it was written.
+                let mut stamp = Vec::new();
+                annotate_time(&mut stamp, unix_ms() / 1000);
+                file.write_all(&stamp)?;
+            }
+            Ok(file)
+        });
         file.map(|file| (directory, plan, file)).map_err(|error| format!("{name}: {}", os_reason(&error)))
     });
     let (directory, plan, file) = match begun {

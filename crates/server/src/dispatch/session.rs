@@ -362,10 +362,11 @@ impl Session {
         self.shared.pause.until_ms.load(Relaxed) != 0 || self.shared.ha.is_some()
     }
 
-    /// Notes until when a pause holds the client up, if it does. It counts as blocked meanwhile, as in Redis.
+    /// Notes until when a pause holds the client up, if it does. Meanwhile it counts as blocked, as in Redis,
+    /// but CLIENT UNBLOCK does nothing for it.
     pub(super) fn pause(&mut self, until: Option<i64>) {
         if self.paused_until.is_some() != until.is_some() {
-            self.client.set(flag::BLOCKED, until.is_some());
+            self.client.set(flag::PAUSED, until.is_some());
             self.shared.stats.parked(if until.is_some() { 1 } else { -1 });
         }
         self.paused_until = until;
@@ -373,11 +374,6 @@ impl Session {
 
     pub(crate) fn is_parked(&self) -> bool {
         self.parked.is_some()
-    }
-
-    /// Whether CLIENT LIST shows it as blocked here.
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.parked.is_some() || self.waiting.is_some() || self.paused_until.is_some()
     }
 
     /// Unix ms at which the session has something to do by itself.

@@ -39,6 +39,9 @@ pub(super) fn server(facts: &Facts<'_>, page: &mut Page) {
     let file = shared.config.read().file().map(|file| file.display().to_string());
     page.field("config_file", file.unwrap_or_default());
     page.field("io_threads_active", u8::from(values.io_threads > 1));
+    if let Some(left) = shared.snapshots.shutdown_in_ms() {
+        page.field("shutdown_in_milliseconds", left);
+    }
     listeners(facts, page);
 }
 

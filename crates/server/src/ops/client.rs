@@ -357,13 +357,14 @@ fn max_age(word: &[u8]) -> Result<i64, CommandError> {
 
 /// Flags as CLIENT LIST prints them.
 fn flags(client: &Client) -> String {
-    const LETTERS: [(u32, char); 11] = [
+    const LETTERS: [(u32, char); 12] = [
         (flag::PRIMARY, 'M'),
         (flag::REPLICA, 'S'),
         (flag::MONITOR, 'O'),
         (flag::PUBSUB, 'P'),
         (flag::MULTI, 'x'),
         (flag::BLOCKED, 'b'),
+        (flag::PAUSED, 'b'),
         (flag::DIRTY, 'd'),
         (flag::CLOSING, 'c'),
         (flag::UNIX, 'U'),

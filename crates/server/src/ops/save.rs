@@ -141,7 +141,7 @@ impl Session {
             return Ok(Step::Done);
         }
         tracing::warn!("User requested shutdown...");
-        let how = Shutdown { save: (save || nosave).then_some(save), force };
+        let how = Shutdown { save: (save || nosave).then_some(save), force, now };
         let shared = Arc::clone(&self.shared);
         Ok(self.wait_for("shutdown", move || snapshot::shut_down(&shared, how).map_err(|()| NO_SHUTDOWN)))
     }

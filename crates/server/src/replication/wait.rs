@@ -1,6 +1,6 @@
 //! WAIT and WAITAOF: clients that wait for replicas to confirm what they have written.
 
-use super::Replication;
+use super::{Feed, Replication};
 use crate::client::{Client, flag};
 use crate::dispatch::Session;
 use crate::dispatch::blocking::DEMOTED;
@@ -40,6 +40,13 @@ impl Replication {
                 (local, reached(standings.map(|standing| standing.on_disk), offset))
             }
         }
+    }
+
+    /// How many replicas have not confirmed an offset, and how many there are.
+    pub(crate) fn lagging(&self, offset: u64) -> (usize, usize) {
+        let feeds = self.feeds.read();
+        let has_it = |feed: &&Arc<Feed>| feed.is_online() && feed.standing().offset >= offset;
+        (feeds.len() - feeds.iter().filter(has_it).count(), feeds.len())
     }
 
     fn enter(&self, client: &Arc<Client>) {

@@ -12,7 +12,7 @@ pub use saves::{Saves, save, save_in_background};
 pub(crate) use shutdown::abort;
 pub use shutdown::{Errand, Shutdown, shut_down};
 
-use crate::shared::Shared;
+use crate::shared::{Shared, unix_ms};
 use parking_lot::{Condvar, Mutex};
 use redoubt_persistence::rdb;
 use std::io;
@@ -240,6 +240,11 @@ impl Snapshots {
     /// Whether the server is about to end.
     fn is_ending(&self) -> bool {
         self.shutdown.is_running()
+    }
+
+    /// For how long, at most, replicas are still waited for before the server ends, milliseconds; none if they are not.
+    pub(crate) fn shutdown_in_ms(&self) -> Option<i64> {
+        Some((self.shutdown.waits_until_ms()? - unix_ms()).max(0))
     }
 
     fn is_cancelled(&self) -> bool {

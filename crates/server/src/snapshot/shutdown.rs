@@ -1,12 +1,14 @@
-//! The end of the server: writes wait, the data is saved where it is to be, then everything stops.
+//! The end of the server: writes wait, replicas take what they lack, the data is saved where it is to be, then
+//! everything stops.
 //! <https://redis.io/docs/latest/commands/shutdown/>
 
 use crate::client::Client;
-use crate::shared::Shared;
+use crate::shared::{Shared, unix_ms};
 use parking_lot::Mutex;
 use redoubt_commands::CommandError;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// How to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +17,13 @@ pub struct Shutdown {
     pub save: Option<bool>,
     /// End although saving failed.
     pub force: bool,
+    /// Do not wait for replicas.
+    pub now: bool,
 }
+
+/// How often replicas are asked where they are, and how often their answers are looked at.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 impl Shutdown {
     /// As `shutdown-on-sigterm` and its like say it.
@@ -26,7 +34,7 @@ impl Shutdown {
             (_, true) => Some(false),
             _ => None,
         };
-        Shutdown { save, force: has("force") }
+        Shutdown { save, force: has("force"), now: has("now") }
     }
 }
 
@@ -37,11 +45,21 @@ pub(super) struct State {
     turn: Mutex<()>,
     running: AtomicBool,
     aborted: AtomicBool,
+    /// Unix ms until which replicas are waited for; 0: they are not.
+    waits_until_ms: AtomicI64,
 }
 
 impl State {
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Relaxed)
+    }
+
+    pub(super) fn waits_until_ms(&self) -> Option<i64> {
+        Some(self.waits_until_ms.load(Relaxed)).filter(|until| *until != 0)
+    }
+
+    fn is_aborted(&self) -> bool {
+        self.aborted.load(Relaxed)
     }
 }
 
@@ -175,8 +193,33 @@ fn save(shared: &Arc<Shared>) -> bool {
     }
 }
 
+/// Lets replicas take what they lack, for as long as `shutdown-timeout` says. Where failover is built in, leaving has
+/// seen to that.
+fn await_replicas(shared: &Shared, how: Shutdown) {
+    let (state, replication) = (&shared.snapshots.shutdown, &shared.replication);
+    let (end, patience) = (shared.log.end(), shared.values().shutdown_timeout);
+    if how.now || shared.ha.is_some() || replication.lagging(end).0 == 0 {
+        return;
+    }
+    tracing::info!("Waiting for replicas before shutting down.");
+    let began = Instant::now();
+    state.waits_until_ms.store(unix_ms() + patience.as_millis() as i64, Relaxed);
+    let mut asked: Option<Instant> = None;
+    while replication.lagging(end).0 > 0 && began.elapsed() < patience && !state.is_aborted() {
+        if asked.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
+            replication.ask_acks(shared);
+            asked = Some(Instant::now());
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    state.waits_until_ms.store(0, Relaxed);
+    let (lagging, all) = replication.lagging(end);
+    tracing::info!("{} of {all} replicas are in sync when shutting down.", all - lagging);
+}
+
 fn prepare(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
-    let aborted = || shared.snapshots.shutdown.aborted.load(Relaxed);
+    let aborted = || shared.snapshots.shutdown.is_aborted();
+    await_replicas(shared, how);
     cancel_running(shared);
     // What is half loaded must not take the place of the file it comes from.
     let wanted =

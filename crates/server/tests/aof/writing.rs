@@ -159,3 +159,19 @@ fn what_expires_by_itself_reaches_the_file() {
     assert!(text.starts_with("#TS:"), "{text}");
     assert_eq!(disk.root().names().expect("names"), ["appendonlydir"]);
 }
+
+/// Without it nobody could tell whether a moment lies before the rewrite.
+#[test]
+fn a_base_of_commands_says_from_when_it_is() {
+    let disk = Disk::new(3);
+    let server = start(&disk, &[("aof-timestamp-enabled", "yes"), ("aof-use-rdb-preamble", "no")]);
+    let mut client = connect(&server);
+    client.call(&["SET", "k", "v"]);
+    client.call(&["BGREWRITEAOF"]);
+    let folder = disk.root().subfolder("appendonlydir").expect("a folder");
+    eventually("it is rewritten", || folder.read("appendonly.aof.2.base.aof").is_ok());
+    server.shutdown();
+    let mut text = String::new();
+    folder.read("appendonly.aof.2.base.aof").expect("a file").read_to_string(&mut text).expect("text");
+    assert!(text.starts_with("#TS:"), "{text}");
+}

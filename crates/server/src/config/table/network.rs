@@ -15,7 +15,8 @@ const ROWS: &[Setting] = &[
     Setting::new("tcp-backlog", int(0, I32), "511").at_start(),
     Setting::new("tcp-keepalive", int(0, I32), "300"),
     Setting::new("timeout", int(0, I32), "0"),
-    Setting::new("bind-source-addr", Kind::Text, "").no_effect("the server opens no outgoing connection yet"),
+    Setting::new("bind-source-addr", Kind::Text, "")
+        .no_effect("the system chooses the address of connections to other servers"),
     Setting::new("socket-mark-id", int(0, 4_294_967_295), "0")
         .at_start()
         .no_effect("marks are a matter of the host's firewall; the server sets none"),

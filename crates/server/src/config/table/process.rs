@@ -18,7 +18,7 @@ const ROWS: &[Setting] = &[
         .no_effect("every worker reads, executes and writes for its own connections"),
     Setting::new("hz", Kind::Hertz, "10").of_node(),
     Setting::new("dynamic-hz", Kind::Bool, "yes"),
-    Setting::new("shutdown-timeout", int(0, I32), "10").no_effect("the end does not wait for replicas"),
+    Setting::new("shutdown-timeout", int(0, I32), "10"),
     Setting::new("shutdown-on-sigint", Kind::Flags(SHUTDOWN_FLAGS), "default"),
     Setting::new("shutdown-on-sigterm", Kind::Flags(SHUTDOWN_FLAGS), "default"),
     Setting::new("oom-score-adj", Kind::Choice(&["no", "yes", "relative", "absolute"]), "no")

@@ -388,7 +388,7 @@ impl Connection {
     /// Shows whether the primary has the client wait, or this node does.
     pub(super) fn show_blocked(&self) {
         let Some(relay) = &self.relay else { return };
-        let here = self.session.is_blocked();
+        let here = self.session.is_parked() || self.session.waiting.is_some();
         let blocked = here || relay.machine.is_blocked();
         if self.client.has(flag::BLOCKED) != blocked {
             self.client.set(flag::BLOCKED, blocked);
