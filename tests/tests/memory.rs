@@ -271,3 +271,44 @@ fn the_words_of_a_long_call_are_given_back() {
         assert!(Instant::now() < deadline, "the memory stays");
     }
 }
+
+/// Memory that a client can make the server keep counts as the client's, and goes with it over `maxmemory-clients`. Of
+/// names that are watched or listened to, Redis counts the number only.
+#[test]
+fn what_clients_keep_elsewhere_is_theirs() {
+    let long = "x".repeat(100_000);
+    let acts: [(&str, Act<'_>); 3] = [
+        ("multi", &|client| drop(client.call(&["SET", "k", &long]))),
+        ("watch", &|client| drop(client.call(&["WATCH", &format!("{long}{}", fastrand::u64(..))]))),
+        ("listen", &|client| drop(client.call(&["SUBSCRIBE", &format!("{long}{}", fastrand::u64(..))]))),
+    ];
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    let total = |client: &mut Client, id: i64| -> i64 {
+        let line = client.line(&format!("CLIENT LIST ID {id}")).text();
+        line.split(' ').find_map(|part| part.strip_prefix("tot-mem=")).map_or(0, |text| text.parse().unwrap())
+    };
+    for (what, act) in acts {
+        let mut greedy = server.client();
+        let id = greedy.line("CLIENT ID").int();
+        if what == "multi" {
+            greedy.line("MULTI");
+        }
+        (0..20).for_each(|_| act(&mut greedy));
+        let deadline = Instant::now() + PATIENCE;
+        while total(&mut client, id) < 2_000_000 {
+            assert!(Instant::now() < deadline, "{what}: {}", total(&mut client, id));
+        }
+        if what == "multi" {
+            greedy.line("DISCARD");
+            while total(&mut client, id) > 1_000_000 {
+                assert!(Instant::now() < deadline, "{what}: it is still counted");
+            }
+        } else {
+            client.line("CONFIG SET maxmemory-clients 1mb");
+            let (_, closed) = greedy.drain(PATIENCE).unwrap();
+            assert!(closed, "{what}");
+            client.line("CONFIG SET maxmemory-clients 0");
+        }
+    }
+}

@@ -253,6 +253,14 @@ fn a_query_beyond_its_limit_is_closed() {
         let (_, closed) = client.drain(Duration::from_secs(3)).unwrap();
         assert!(closed, "{}", kind.name());
         assert_eq!(server.client().line("PING").to_string(), "+PONG");
+        // Whole requests too.
+        let mut client = server.client();
+        let (less, more) = ("x".repeat(1_000_000), "x".repeat(1 << 20));
+        assert_eq!(client.call(&["SET", "k", &less]).to_string(), "+OK");
+        let _ = client.send(&["SET", "k", &more]);
+        let (_, closed) = client.drain(Duration::from_secs(3)).unwrap();
+        assert!(closed, "{}", kind.name());
+        assert_eq!(server.client().line("STRLEN k").int(), 1_000_000);
     }
 }
 

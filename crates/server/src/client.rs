@@ -135,8 +135,10 @@ pub struct Client {
     pub query_room: AtomicUsize,
     /// Unsent bytes of output.
     pub output_bytes: AtomicUsize,
-    /// Memory of its buffers.
+    /// Memory of its buffers and of what belongs to it elsewhere, bytes.
     pub memory: AtomicUsize,
+    /// Of that, commands queued by MULTI.
+    pub multi_memory: AtomicUsize,
     /// Bytes read from it.
     pub net_in: AtomicU64,
     /// Bytes written to it.
@@ -173,6 +175,7 @@ impl Client {
             query_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             memory: AtomicUsize::new(0),
+            multi_memory: AtomicUsize::new(0),
             net_in: AtomicU64::new(0),
             net_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
@@ -180,7 +183,7 @@ impl Client {
         }
     }
 
-    /// Memory of its buffers, what others have sent to it included, bytes.
+    /// Memory it takes, what others have sent to it included, bytes.
     pub fn memory_bytes(&self) -> usize {
         self.memory.load(Relaxed) + self.inbox.memory()
     }

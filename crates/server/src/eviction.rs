@@ -46,9 +46,13 @@ pub(crate) fn evict_clients(shared: &Shared, limit: u64) {
     let mut used = 0;
     let mut clients = Vec::new();
     for client in &shared.clients {
+        // What links take has limits of its own.
+        if client.has(flag::PRIMARY) || client.has(flag::REPLICA) {
+            continue;
+        }
         let bytes = client.memory_bytes() as u64;
         used += bytes;
-        if !client.has(flag::NO_EVICT) && !client.has(flag::PRIMARY) {
+        if !client.has(flag::NO_EVICT) {
             clients.push((bytes, Arc::clone(client.value())));
         }
     }

@@ -4,6 +4,7 @@ use crate::client::flag;
 use crate::dispatch::admit::{runs_stale, runs_while_loading};
 use crate::dispatch::{Scope, Session, Step};
 use crate::forward::{Need, need};
+use crate::pubsub::Subscriptions;
 use redoubt_commands::spec::{Flags, Propagate, PubsubOp, Run, ServerOp};
 use redoubt_commands::table::Command;
 use redoubt_commands::{Args, CommandError, Context};
@@ -21,6 +22,8 @@ struct Queued {
 #[derive(Default)]
 pub(crate) struct Multi {
     queue: Vec<Queued>,
+    /// Memory of what is queued, bytes.
+    memory: usize,
     /// A command was refused: EXEC will fail.
     doomed: bool,
     /// Some queued command writes.
@@ -44,6 +47,11 @@ pub(crate) struct Multi {
 }
 
 impl Multi {
+    /// Memory of what is queued, bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
     /// Whether EXEC will fail.
     pub(crate) fn is_doomed(&self) -> bool {
         self.doomed
@@ -76,6 +84,8 @@ impl Multi {
 pub(crate) struct Watched {
     mark: WatchMark,
     keys: Vec<(usize, Box<[u8]>)>,
+    /// Memory of the names, here and where they are watched, bytes.
+    memory: usize,
 }
 
 const EXECABORT: CommandError =
@@ -106,7 +116,9 @@ impl Session {
             multi.needs_link |= !runs_stale(command);
             multi.needs_load |= !runs_while_loading(command);
             multi.note(command, args);
-            let words = args.words().iter().map(|word| Box::from(*word)).collect();
+            let words: Vec<Box<[u8]>> = args.words().iter().map(|word| Box::from(*word)).collect();
+            let lengths = words.iter().map(|word| size_of::<Box<[u8]>>() + word.len());
+            multi.memory += size_of::<Queued>() + lengths.sum::<usize>();
             multi.queue.push(Queued { command, words });
             self.client.multi.store(multi.queue.len() as i64, Relaxed);
         }
@@ -272,10 +284,18 @@ impl Session {
             self.publish(ctx);
             ctx.txn.release();
             self.watched.keys.push((self.db, Box::from(*bytes)));
+            self.watched.memory += 2 * (size_of::<(usize, Box<[u8]>)>() + bytes.len());
         }
         self.client.watch.store(self.watched.keys.len(), Relaxed);
         self.reply(scope).ok();
         Ok(())
+    }
+
+    /// Memory of what the client has queued, watches and listens to: of queued commands, and of all, bytes.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        let queued = self.multi.as_ref().map_or(0, Multi::memory);
+        let listened = self.subscriptions.as_ref().map_or(0, Subscriptions::memory);
+        (queued, queued + self.watched.memory + listened)
     }
 
     /// Whether keys are watched here.
@@ -316,6 +336,7 @@ impl Session {
             let key = txn.key(&bytes);
             txn.unwatch(&key, &self.watched.mark);
         }
+        self.watched.memory = 0;
         txn.set_db(before);
         // A fresh mark: a late writer may still hold the old one.
         self.watched.mark = Arc::new(AtomicBool::new(false));

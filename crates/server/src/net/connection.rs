@@ -39,6 +39,8 @@ pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 const PARTS_MAX: usize = 64;
 /// Bytes a replica is sent before others get their turn: of a snapshot there are always more at hand.
 const FEED_BYTES: usize = 256 * 1024;
+/// The lowest `client-query-buffer-limit`, bytes.
+const QUERY_LIMIT_MIN: usize = 1024 * 1024;
 /// Batches one connection runs before others get their turn.
 const BATCHES_PER_TURN: usize = 32;
 
@@ -262,6 +264,9 @@ impl Connection {
         }
         if self.is_overdue() {
             give_way().await;
+        }
+        if self.input.len() > QUERY_LIMIT_MIN && !self.check_buffers() {
+            return false;
         }
         let mut held_up = false;
         let mut requests = 0;
@@ -605,7 +610,9 @@ impl Connection {
         let relay = self.relay.as_ref().map_or(0, |relay| relay.memory());
         let words = self.spans.capacity() * size_of::<Span>() + self.parser.memory();
         let own = self.input.capacity() + words + self.output.memory() + size_of::<Self>();
-        client.memory.store(own + relay, Relaxed);
+        let (queued, held) = self.session.memory();
+        client.memory.store(own + relay + held, Relaxed);
+        client.multi_memory.store(queued, Relaxed);
         client.set(flag::CLOSING, self.closing);
         self.show_blocked();
     }

@@ -406,9 +406,10 @@ fn describe(client: &Client, now_ms: i64) -> String {
     );
     let _ = write!(
         line,
-        " qbuf={} qbuf-free={} argv-mem=0 multi-mem=0 rbs={pending} rbp={pending} obl={pending} oll=0 omem={pending} tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+        " qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={pending} rbp={pending} obl={pending} oll=0 omem={pending} tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
         client.query_bytes.load(Relaxed),
         client.query_room.load(Relaxed),
+        client.multi_memory.load(Relaxed),
         client.memory_bytes(),
         if pending > 0 { "rw" } else { "r" },
         if client.has(flag::PRIMARY) { "(superuser)" } else { "default" },

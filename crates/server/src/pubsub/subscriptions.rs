@@ -11,6 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 #[derive(Default)]
 pub(crate) struct Subscriptions {
     names: [BTreeSet<Bytes>; 3],
+    /// Memory of the names, bytes.
+    memory: usize,
+}
+
+/// Memory of a name here and in the registry, bytes.
+fn memory_of(name: &Bytes) -> usize {
+    name.len() + 2 * size_of::<Bytes>()
 }
 
 impl Subscriptions {
@@ -21,6 +28,11 @@ impl Subscriptions {
     /// Whether nothing is listened to.
     pub(crate) fn is_empty(&self) -> bool {
         self.names.iter().all(BTreeSet::is_empty)
+    }
+
+    /// Memory it takes, bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// The count that confirmations carry: sharded channels, or all else.
@@ -48,6 +60,7 @@ impl Subscriptions {
         if self.is_empty() {
             hub.clients.fetch_add(1, Relaxed);
         }
+        self.memory += memory_of(&name);
         self.of(kind).insert(name);
         self.publish(kind, client);
     }
@@ -55,6 +68,7 @@ impl Subscriptions {
     /// Stops listening.
     pub(crate) fn remove(&mut self, hub: &Hub, kind: Kind, name: &[u8], client: &Client) {
         let Some(name) = self.of(kind).take(name) else { return };
+        self.memory -= memory_of(&name);
         hub.leave(kind, &name, client.id);
         if self.is_empty() {
             hub.clients.fetch_sub(1, Relaxed);
