@@ -245,7 +245,8 @@ fn a_client_that_never_reads_is_closed() {
 #[test]
 fn a_query_beyond_its_limit_is_closed() {
     for kind in [Kind::Ours, Kind::Redis7] {
-        let Some(server) = Server::start(kind, &[("client-query-buffer-limit", "1048576")]) else { continue };
+        let Some(server) = Server::start(kind, &[]) else { continue };
+        server.client().line("CONFIG SET client-query-buffer-limit 1048576");
         let mut client = server.client();
         let mut input = b"*2\r\n$4\r\nECHO\r\n$30000000\r\n".to_vec();
         input.resize(8 << 20, b'x');

@@ -642,6 +642,12 @@ fn the_end_waits_for_replicas() {
                 until("the end waits", || {
                     client.line("INFO server").text().contains("shutdown_in_milliseconds:")
                 });
+                let waits = i64::from(how == "SHUTDOWN");
+                assert_eq!(number(primary, "clients", "blocked_clients"), waits, "{kind:?} {how}");
+                until("replicas are not counted with the clients", || {
+                    let normal = client.line("CLIENT LIST TYPE normal").text().lines().count();
+                    client.line("INFO clients").text().contains(&format!("connected_clients:{normal}\r\n"))
+                });
                 signal(replica, "CONT");
                 assert!(ends(primary), "{kind:?} {how}: it does not end");
                 assert_eq!(replica.client().line("GET k").text(), "2", "{kind:?} {how}");

@@ -312,3 +312,20 @@ fn the_end_saves_where_rules_or_words_say_so() {
     assert!(end(&[], term).is_none());
     assert!(end(&[("save", "3600 1"), ("shutdown-on-sigterm", "nosave")], term).is_none());
 }
+
+/// The file of changes is no data before it has its base: a start would find nothing.
+#[test]
+fn the_end_waits_for_the_first_append_only_file() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let options = [("save", ""), ("rdb-key-save-delay", "100000000")];
+        let Some(mut server) = Server::start(kind, &options) else { continue };
+        let mut client = server.client();
+        client.line("SET k v");
+        assert_eq!(client.line("CONFIG SET appendonly yes").text(), "OK");
+        let error = client.line("SHUTDOWN").text();
+        assert!(error.contains("Errors trying to SHUTDOWN"), "{kind:?}: {error}");
+        assert_eq!(client.line("GET k").text(), "v");
+        client.send(&["SHUTDOWN", "FORCE"]).unwrap();
+        assert!(server.wait_exit(Duration::from_secs(10)).unwrap().is_some(), "{kind:?}: it does not end");
+    }
+}

@@ -87,8 +87,8 @@ pub mod flag {
     pub const CAPA_REDIRECT: u32 = 1 << 11;
     /// The link to the primary.
     pub const PRIMARY: u32 = 1 << 12;
-    /// Held up by CLIENT PAUSE.
-    pub const PAUSED: u32 = 1 << 13;
+    /// Held up by CLIENT PAUSE, or by work of another thread (SHUTDOWN).
+    pub const HELD: u32 = 1 << 13;
 }
 
 /// One connection, as the registry holds it. Counters are written by its own worker only.

@@ -104,6 +104,11 @@ impl Aof {
         self.running.lock().is_some()
     }
 
+    /// Whether changes are written to a file that nothing is there for yet to be based on: by itself it is no data.
+    pub fn awaits_base(&self) -> bool {
+        self.running.lock().as_ref().is_some_and(|running| running.awaits_base)
+    }
+
     /// Offset of this run of the log up to which the files have it safely; none while they are not written. Without a
     /// base file that fits nothing is safe.
     pub(crate) fn synced_offset(&self, run: u64) -> Option<u64> {

@@ -12,6 +12,7 @@ use crate::pubsub::{Delivery, Subscriptions};
 use crate::replication::{Feed, Waiting};
 use crate::shared::{Shared, unix_ms};
 use crate::slowlog::{SlowLog, without_secrets};
+use crate::snapshot::Errand;
 use redoubt_commands::Args;
 use redoubt_commands::spec::Flags;
 use redoubt_commands::table::{self, Audience, Command, Index};
@@ -91,7 +92,7 @@ pub(crate) struct Session {
     /// A write of this client waits for the end of a handover.
     pub(crate) held: bool,
     /// Work of another thread that this client's command waits for.
-    pub(crate) errand: Option<Arc<crate::snapshot::Errand>>,
+    pub(crate) errand: Option<Arc<Errand>>,
     pub(crate) subscriptions: Option<Subscriptions>,
     /// Others may send to it at any time: subscriptions or MONITOR.
     pub(crate) listens: bool,
@@ -365,11 +366,21 @@ impl Session {
     /// Notes until when a pause holds the client up, if it does. Meanwhile it counts as blocked, as in Redis,
     /// but CLIENT UNBLOCK does nothing for it.
     pub(super) fn pause(&mut self, until: Option<i64>) {
-        if self.paused_until.is_some() != until.is_some() {
-            self.client.set(flag::PAUSED, until.is_some());
-            self.shared.stats.parked(if until.is_some() { 1 } else { -1 });
-        }
+        self.show_held(self.paused_until.is_some(), until.is_some());
         self.paused_until = until;
+    }
+
+    /// Notes the work that the client waits for, if it does.
+    pub(crate) fn send_for(&mut self, errand: Option<Arc<Errand>>) {
+        self.show_held(self.errand.is_some(), errand.is_some());
+        self.errand = errand;
+    }
+
+    fn show_held(&self, was: bool, is: bool) {
+        if was != is {
+            self.client.set(flag::HELD, is);
+            self.shared.stats.parked(if is { 1 } else { -1 });
+        }
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -421,6 +432,7 @@ impl Session {
     pub(crate) fn close(mut self) {
         self.abandon_parked();
         self.pause(None);
+        self.send_for(None);
         self.end_wait();
         if let Some(feed) = self.feed.take() {
             self.shared.replication.leave(&self.shared, &feed);

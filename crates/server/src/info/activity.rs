@@ -20,7 +20,9 @@ fn all_commands() -> impl Iterator<Item = &'static Command> {
 pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
     let (mut input, mut output, mut watching, mut watched, mut timeouts) = (0, 0, 0, 0, 0);
     let (mut blocking, mut on_no_key) = (HashSet::new(), HashSet::new());
+    let mut connected = 0;
     for client in &facts.shared.clients {
+        connected += usize::from(!client.has(flag::REPLICA));
         input = input.max(client.query_bytes.load(Relaxed) + client.query_room.load(Relaxed));
         output = output.max(client.output_bytes.load(Relaxed) + client.inbox.waiting_bytes());
         let keys = client.watch.load(Relaxed);
@@ -35,7 +37,7 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
             }
         }
     }
-    page.field("connected_clients", facts.shared.clients.len());
+    page.field("connected_clients", connected);
     page.field("cluster_connections", 0);
     page.field("maxclients", facts.values.maxclients);
     page.field("client_recent_max_input_buffer", input);

@@ -627,7 +627,10 @@ impl Connection {
 
     fn check_buffers(&mut self) -> bool {
         let (limit, query_limit) = {
-            let values = &self.local.borrow().values;
+            let mut local = self.local.borrow_mut();
+            // Nothing may have run on this worker since the settings changed.
+            local.refresh(&self.shared);
+            let values = &local.values;
             (crate::pubsub::output_limit(values, &self.client), values.client_query_buffer_limit)
         };
         if self.input.len() > query_limit {

@@ -364,7 +364,7 @@ fn flags(client: &Client) -> String {
         (flag::PUBSUB, 'P'),
         (flag::MULTI, 'x'),
         (flag::BLOCKED, 'b'),
-        (flag::PAUSED, 'b'),
+        (flag::HELD, 'b'),
         (flag::DIRTY, 'd'),
         (flag::CLOSING, 'c'),
         (flag::UNIX, 'U'),

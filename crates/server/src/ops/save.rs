@@ -41,7 +41,8 @@ impl Session {
         name: &str,
         work: impl FnOnce() -> Result<(), CommandError> + Send + 'static,
     ) -> Step {
-        self.errand = Some(Errand::start(&self.client, name, work));
+        let errand = Errand::start(&self.client, name, work);
+        self.send_for(Some(errand));
         // It is counted when it has its answer.
         self.ran = None;
         Step::NotYet
@@ -50,7 +51,7 @@ impl Session {
     /// How the work went that this command has waited for, if it has.
     pub(super) fn errand_done(&mut self) -> Option<Result<(), CommandError>> {
         let outcome = self.errand.as_ref()?.outcome().cloned();
-        self.errand = None;
+        self.send_for(None);
         outcome
     }
 

@@ -83,7 +83,8 @@ impl Session {
         }
         tracing::info!("SENTINEL FAILOVER (user request from '{}')", self.client.addr);
         let shared = Arc::clone(&self.shared);
-        self.errand = Some(Errand::wait_for(&self.client, async move { fail_over(&shared).await }));
+        let errand = Errand::wait_for(&self.client, async move { fail_over(&shared).await });
+        self.send_for(Some(errand));
         // It is counted when it has its answer.
         self.ran = None;
         Ok(Step::NotYet)

@@ -49,6 +49,12 @@ impl Replication {
         (feeds.len() - feeds.iter().filter(has_it).count(), feeds.len())
     }
 
+    /// Names of the replicas that have not confirmed an offset, and the offsets they have confirmed.
+    pub(crate) fn laggards(&self, offset: u64) -> Vec<(String, u64)> {
+        let standings = |feed: &Arc<Feed>| (feed.name().to_string(), feed.standing().offset);
+        self.feeds.read().iter().map(standings).filter(|(_, confirmed)| *confirmed < offset).collect()
+    }
+
     fn enter(&self, client: &Arc<Client>) {
         self.waiting.lock().push(Arc::clone(client));
     }

@@ -213,6 +213,9 @@ fn await_replicas(shared: &Shared, how: Shutdown) {
         std::thread::sleep(LOOK_EVERY);
     }
     state.waits_until_ms.store(0, Relaxed);
+    for (name, offset) in replication.laggards(end) {
+        tracing::warn!("Lagging replica {name} is {} bytes behind", end - offset);
+    }
     let (lagging, all) = replication.lagging(end);
     tracing::info!("{} of {all} replicas are in sync when shutting down.", all - lagging);
 }
@@ -220,6 +223,14 @@ fn await_replicas(shared: &Shared, how: Shutdown) {
 fn prepare(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
     let aborted = || shared.snapshots.shutdown.is_aborted();
     await_replicas(shared, how);
+    if shared.aof.awaits_base() {
+        // A start would read the file, and find nothing.
+        if !how.force {
+            tracing::warn!("Writing initial AOF, can't exit.");
+            return Err(());
+        }
+        tracing::warn!("Writing initial AOF. Exit anyway.");
+    }
     cancel_running(shared);
     // What is half loaded must not take the place of the file it comes from.
     let wanted =
