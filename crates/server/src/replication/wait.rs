@@ -42,17 +42,13 @@ impl Replication {
         }
     }
 
-    /// How many replicas have not confirmed an offset, and how many there are.
-    pub(crate) fn lagging(&self, offset: u64) -> (usize, usize) {
-        let feeds = self.feeds.read();
-        let has_it = |feed: &&Arc<Feed>| feed.is_online() && feed.standing().offset >= offset;
-        (feeds.len() - feeds.iter().filter(has_it).count(), feeds.len())
-    }
-
-    /// Names of the replicas that have not confirmed an offset, and the offsets they have confirmed.
-    pub(crate) fn laggards(&self, offset: u64) -> Vec<(String, u64)> {
-        let standings = |feed: &Arc<Feed>| (feed.name().to_string(), feed.standing().offset);
-        self.feeds.read().iter().map(standings).filter(|(_, confirmed)| *confirmed < offset).collect()
+    /// The replicas that have not confirmed an offset, and how many there are; whoever only takes a snapshot is none.
+    pub(crate) fn lagging(&self, offset: u64) -> (Vec<Arc<Feed>>, usize) {
+        let mut feeds = self.feeds();
+        feeds.retain(|feed| !feed.peer.rdb_only);
+        let all = feeds.len();
+        feeds.retain(|feed| !feed.is_online() || feed.standing().offset < offset);
+        (feeds, all)
     }
 
     fn enter(&self, client: &Arc<Client>) {

@@ -198,14 +198,15 @@ fn save(shared: &Arc<Shared>) -> bool {
 fn await_replicas(shared: &Shared, how: Shutdown) {
     let (state, replication) = (&shared.snapshots.shutdown, &shared.replication);
     let (end, patience) = (shared.log.end(), shared.values().shutdown_timeout);
-    if how.now || shared.ha.is_some() || replication.lagging(end).0 == 0 {
+    let is_lagging = || !replication.lagging(end).0.is_empty();
+    if how.now || shared.ha.is_some() || !is_lagging() {
         return;
     }
     tracing::info!("Waiting for replicas before shutting down.");
     let began = Instant::now();
     state.waits_until_ms.store(unix_ms() + patience.as_millis() as i64, Relaxed);
     let mut asked: Option<Instant> = None;
-    while replication.lagging(end).0 > 0 && began.elapsed() < patience && !state.is_aborted() {
+    while is_lagging() && began.elapsed() < patience && !state.is_aborted() {
         if asked.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
             replication.ask_acks(shared);
             asked = Some(Instant::now());
@@ -213,11 +214,12 @@ fn await_replicas(shared: &Shared, how: Shutdown) {
         std::thread::sleep(LOOK_EVERY);
     }
     state.waits_until_ms.store(0, Relaxed);
-    for (name, offset) in replication.laggards(end) {
-        tracing::warn!("Lagging replica {name} is {} bytes behind", end - offset);
-    }
     let (lagging, all) = replication.lagging(end);
-    tracing::info!("{} of {all} replicas are in sync when shutting down.", all - lagging);
+    for feed in &lagging {
+        let behind = end.saturating_sub(feed.standing().offset);
+        tracing::warn!("Lagging replica {} is {behind} bytes behind", feed.name());
+    }
+    tracing::info!("{} of {all} replicas are in sync when shutting down.", all - lagging.len());
 }
 
 fn prepare(shared: &Arc<Shared>, how: Shutdown) -> Result<(), ()> {
