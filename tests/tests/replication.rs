@@ -6,6 +6,7 @@ use redoubt_tests::replication::{
 };
 use redoubt_tests::{Client, Kind, Server};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// Options under which the reference takes part without waiting for more replicas.
@@ -309,38 +310,45 @@ fn the_link_is_a_client() {
     }
 }
 
-/// What replicas of long ago say: SYNC, answered with a length and no offset.
+/// Attaches as replicas of long ago do, with SYNC: the stream, and the snapshot that comes first.
+fn sync(server: &Server) -> (TcpStream, Vec<u8>) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(b"SYNC\r\n").unwrap();
+    // Lines without words say that the server is there.
+    let size = std::iter::repeat_with(|| line(&mut stream)).find(|line| !line.is_empty()).unwrap();
+    let mut snapshot = vec![0; size.strip_prefix('$').unwrap().parse().unwrap()];
+    stream.read_exact(&mut snapshot).unwrap();
+    (stream, snapshot)
+}
+
+fn line(stream: &mut TcpStream) -> String {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"\n") {
+        stream.read_exact(&mut byte).unwrap();
+        text.push(byte[0]);
+    }
+    String::from_utf8(text).unwrap().trim_end().to_owned()
+}
+
+/// Reads a request of the stream.
+fn request(stream: &mut TcpStream) -> String {
+    let count: usize = line(stream).strip_prefix('*').unwrap().parse().unwrap();
+    let words: Vec<String> = (0..count).map(|_| (line(stream), line(stream)).1).collect();
+    words.join(" ")
+}
+
 #[test]
 fn sync_without_psync() {
     let primary = Server::ours(&[]);
     primary.client().line("SET before 1");
-    let mut old = std::net::TcpStream::connect(primary.address()).unwrap();
-    old.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    old.write_all(b"SYNC\r\n").unwrap();
-    let mut all = Vec::new();
-    read_until(&mut old, &mut all, |all| header_end(all).is_some());
-    let (start, size) = header_end(&all).unwrap();
-    read_until(&mut old, &mut all, |all| all.len() >= start + size);
-    assert!(all[start..].starts_with(b"REDIS0010"));
+    let (mut old, snapshot) = sync(&primary);
+    assert!(snapshot.starts_with(b"REDIS0010"));
     primary.client().line("SET after 2");
+    let mut all = Vec::new();
     read_until(&mut old, &mut all, |all| all.ends_with(b"$5\r\nafter\r\n$1\r\n2\r\n"));
-    let stream = String::from_utf8_lossy(&all[start + size..]).into_owned();
+    let stream = String::from_utf8_lossy(&all).into_owned();
     assert!(stream.starts_with("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n"), "{stream}");
-}
-
-/// Reads a request of the stream.
-fn request(stream: &mut std::net::TcpStream) -> String {
-    let mut line = || {
-        let (mut text, mut byte) = (Vec::new(), [0]);
-        while !text.ends_with(b"\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            text.push(byte[0]);
-        }
-        String::from_utf8(text).unwrap().trim_end().to_owned()
-    };
-    let count: usize = line().strip_prefix('*').unwrap().parse().unwrap();
-    let words: Vec<String> = (0..count).map(|_| (line(), line()).1).collect();
-    words.join(" ")
 }
 
 /// Calls that choose are told as what they chose, in the words of the newer reference (SPOP of all is a DEL in 7.0).
@@ -353,13 +361,7 @@ fn effects_are_those_of_the_reference() {
     let mut told: Vec<Vec<String>> = Vec::new();
     for kind in [Kind::Ours, Kind::Redis8] {
         let Some(primary) = Server::start(kind, AT_ONCE) else { continue };
-        let mut stream = std::net::TcpStream::connect(primary.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        stream.write_all(b"SYNC\r\n").unwrap();
-        let mut all = Vec::new();
-        read_until(&mut stream, &mut all, |all| header_end(all).is_some());
-        let (start, size) = header_end(&all).unwrap();
-        read_until(&mut stream, &mut all, |all| all.len() >= start + size);
+        let (mut stream, _) = sync(&primary);
         let mut client = primary.client();
         calls.split('|').for_each(|call| drop(client.line(call)));
         let mut requests = Vec::new();
@@ -422,15 +424,7 @@ fn bytes_of_links_are_counted() {
     }
 }
 
-/// Position after `$<length>` and the length.
-fn header_end(all: &[u8]) -> Option<(usize, usize)> {
-    let from = all.iter().position(|byte| *byte == b'$')?;
-    let to = from + all[from..].iter().position(|byte| *byte == b'\n')?;
-    let size = std::str::from_utf8(&all[from + 1..to]).ok()?.trim().parse().ok()?;
-    Some((to + 1, size))
-}
-
-fn read_until(stream: &mut std::net::TcpStream, all: &mut Vec<u8>, done: impl Fn(&[u8]) -> bool) {
+fn read_until(stream: &mut TcpStream, all: &mut Vec<u8>, done: impl Fn(&[u8]) -> bool) {
     let mut part = [0; 4096];
     while !done(all) {
         let count = stream.read(&mut part).unwrap();
