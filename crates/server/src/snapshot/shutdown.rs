@@ -6,6 +6,7 @@ use crate::client::Client;
 use crate::shared::{Shared, unix_ms};
 use parking_lot::Mutex;
 use redoubt_commands::CommandError;
+use redoubt_store::Txn;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -197,7 +198,11 @@ fn save(shared: &Arc<Shared>) -> bool {
 /// seen to that.
 fn await_replicas(shared: &Shared, how: Shutdown) {
     let (state, replication) = (&shared.snapshots.shutdown, &shared.replication);
+    // Writes that are under way belong to it.
+    let mut txn = Txn::new(&shared.keyspace, unix_ms(), fastrand::Rng::with_seed(0));
+    txn.acquire(shared.keyspace.all_partitions());
     let (end, patience) = (shared.log.end(), shared.values().shutdown_timeout);
+    drop(txn);
     let is_lagging = || !replication.lagging(end).0.is_empty();
     if how.now || shared.ha.is_some() || !is_lagging() {
         return;
