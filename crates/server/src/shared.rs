@@ -274,15 +274,17 @@ impl Shared {
 
     /// Bytes (read from, written to) the clients that are there.
     fn live_bytes(&self) -> (u64, u64) {
-        let count = |(net_in, net_out), client: &Client| {
-            (net_in + client.net_in.load(Relaxed), net_out + client.net_out.load(Relaxed))
-        };
-        self.clients.iter().fold((0, 0), |sum, client| count(sum, &client))
+        let (mut net_in, mut net_out) = (0, 0);
+        for client in &self.clients {
+            net_in += client.net_in.load(Relaxed);
+            net_out += client.net_out.load(Relaxed);
+        }
+        (net_in, net_out)
     }
 
     /// Whether data are being loaded, from the disk or from a primary.
     pub fn is_loading(&self) -> bool {
-        self.loading.is_on() || self.replication.gate() & crate::replication::gate::LOADING != 0
+        self.loading.is_on() || self.replication.is_taking_over()
     }
 
     /// CONFIG RESETSTAT.

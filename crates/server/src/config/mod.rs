@@ -189,6 +189,11 @@ impl Config {
         Ok(changed)
     }
 
+    /// Whether a setting says where or how data are kept: it stays as it is while they are being loaded.
+    pub(crate) fn is_of_data(name: &str) -> bool {
+        table::find(name).is_some_and(|(index, _)| SETTINGS[index].of_data)
+    }
+
     /// Whether both names are of the same setting.
     pub(crate) fn is_same(one: &str, other: &str) -> bool {
         table::find(one).is_some_and(|(index, _)| table::find(other).is_some_and(|(found, _)| found == index))

@@ -315,20 +315,24 @@ fn memory_or_percent(word: &str) -> Result<Value, String> {
 
 fn one_of(known: &'static [&'static str], word: &str) -> Result<&'static str, String> {
     let found = known.iter().copied().find(|choice| choice.eq_ignore_ascii_case(word));
-    found.ok_or_else(|| format!("argument(s) must be one of the following: {}", known.join(", ")))
+    found.ok_or_else(|| unknown(known))
+}
+
+fn unknown(known: &[&str]) -> String {
+    format!("argument(s) must be one of the following: {}", known.join(", "))
 }
 
 /// Flags, in the order of `known`.
 fn flags(known: &'static [&'static str], words: &[&str]) -> Result<Value, String> {
     let chosen = words.iter().map(|word| one_of(known, word)).collect::<Result<Vec<_>, _>>()?;
     if chosen.is_empty() {
-        return one_of(known, "").map(|_| Value::Words(Vec::new()));
+        return Err(unknown(known));
     }
     if chosen.contains(&"save") && chosen.contains(&"nosave") {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
-    let is_set = |flag: &&&str| **flag != "default" && chosen.contains(*flag);
-    let mut flags: Vec<String> = known.iter().filter(is_set).map(ToString::to_string).collect();
+    let set = known.iter().filter(|flag| **flag != "default" && chosen.contains(*flag));
+    let mut flags: Vec<String> = set.map(ToString::to_string).collect();
     if flags.is_empty() {
         flags.push("default".into());
     }

@@ -14,8 +14,6 @@ use redoubt_resp::Reply;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings of where and how data are kept, which stay as they are while data are being loaded.
-const DATA_SETTINGS: [&str; 2] = ["appendonly", "dir"];
 /// Descriptors the server needs beside its clients'.
 const FILES_RESERVED: u64 = 32;
 
@@ -67,9 +65,7 @@ impl Session {
         let texts: Vec<String> =
             words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let pairs: Vec<(&str, &str)> = texts.chunks_exact(2).map(|pair| (&*pair[0], &*pair[1])).collect();
-        let names_data =
-            |(name, _): &(&str, &str)| DATA_SETTINGS.iter().any(|other| Config::is_same(other, name));
-        if self.shared.is_loading() && pairs.iter().any(names_data) {
+        if self.shared.is_loading() && pairs.iter().any(|(name, _)| Config::is_of_data(name)) {
             return Err(LOADING);
         }
         if self.shared.ha.is_none() {

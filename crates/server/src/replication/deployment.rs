@@ -322,7 +322,7 @@ impl Replication {
 
     /// Whether the data are whole: neither being loaded or taken over, nor what is left of that when it failed.
     pub(crate) fn is_whole(&self, shared: &Shared) -> bool {
-        !(shared.loading.is_on() || self.gate() & gate::LOADING != 0 || self.deployment.is_void())
+        !(shared.is_loading() || self.deployment.is_void())
     }
 
     /// A record of the stream says the epoch of what follows it.

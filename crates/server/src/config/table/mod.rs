@@ -32,6 +32,8 @@ pub struct Setting {
     pub default: &'static str,
     /// When it may change.
     pub change: Change,
+    /// Says where or how data are kept: it stays as it is while they are being loaded.
+    pub of_data: bool,
     /// Holds a password: never logged.
     pub secret: bool,
     /// CONFIG GET prints it only when asked for by its full name (settings of test suites).
@@ -109,7 +111,8 @@ impl Setting {
     const fn new(name: &'static str, kind: Kind, default: &'static str) -> Setting {
         let (change, effect) = (Change::Runtime, Effect::Applied);
         let scope = Scope::Deployment;
-        Setting { name, aliases: &[], kind, default, change, secret: false, hidden: false, effect, scope }
+        let (of_data, secret, hidden) = (false, false, false);
+        Setting { name, aliases: &[], kind, default, change, of_data, secret, hidden, effect, scope }
     }
 
     const fn aliases(mut self, aliases: &'static [&'static str]) -> Setting {
@@ -129,6 +132,11 @@ impl Setting {
 
     const fn of_node(mut self) -> Setting {
         self.scope = Scope::Node;
+        self
+    }
+
+    const fn of_data(mut self) -> Setting {
+        self.of_data = true;
         self
     }
 

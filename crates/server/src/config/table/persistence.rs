@@ -19,7 +19,7 @@ const ROWS: &[Setting] = &[
         .no_effect("snapshots go from the data to replicas, and from there into the data: no files are left"),
     Setting::new("rdb-save-incremental-fsync", Kind::Bool, "yes"),
     Setting::new("stop-writes-on-bgsave-error", Kind::Bool, "yes"),
-    Setting::new("appendonly", Kind::Bool, "no"),
+    Setting::new("appendonly", Kind::Bool, "no").of_data(),
     Setting::new(
         "appendfilename",
         Kind::FileName("appendfilename can't be a path, just a filename"),

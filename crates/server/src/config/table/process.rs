@@ -10,7 +10,7 @@ const ROWS: &[Setting] = &[
     Setting::new("daemonize", Kind::Bool, "no").at_start(),
     Setting::new("pidfile", Kind::Text, "").at_start(),
     Setting::new("supervised", Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no").at_start(),
-    Setting::new("dir", Kind::Folder, ".").protected(),
+    Setting::new("dir", Kind::Folder, ".").protected().of_data(),
     Setting::new("databases", int(1, I32), "16").at_start(),
     Setting::new("io-threads", int(1, 128), "cores").at_start(),
     Setting::new("io-threads-do-reads", Kind::Bool, "no")
