@@ -285,7 +285,7 @@ impl Stats {
         self.sum(|worker| worker.commands.iter().map(|command| command.calls.load(Relaxed)).sum())
     }
 
-    /// CONFIG RESETSTAT.
+    /// CONFIG RESETSTAT. The clients that are there have counted so many bytes (read, written) until now.
     pub fn reset(&self, net_in: u64, net_out: u64) {
         for worker in &self.workers {
             for counter in

@@ -33,7 +33,9 @@ pub(super) fn clients(facts: &Facts<'_>, page: &mut Page) {
             timeouts += usize::from(call.as_ref().is_some_and(|call| call.deadline_ms().is_some()));
             if let Some(call) = &*call {
                 blocking.extend(call.named_keys());
-                on_no_key.extend(call.named_keys().filter(|_| call.needs_keys()));
+                if call.needs_keys() {
+                    on_no_key.extend(call.named_keys());
+                }
             }
         }
     }

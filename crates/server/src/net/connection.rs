@@ -39,8 +39,6 @@ pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 const PARTS_MAX: usize = 64;
 /// Bytes a replica is sent before others get their turn: of a snapshot there are always more at hand.
 const FEED_BYTES: usize = 256 * 1024;
-/// The lowest `client-query-buffer-limit`, bytes.
-const QUERY_LIMIT_MIN: usize = 1024 * 1024;
 /// Batches one connection runs before others get their turn.
 const BATCHES_PER_TURN: usize = 32;
 
@@ -265,7 +263,7 @@ impl Connection {
         if self.is_overdue() {
             give_way().await;
         }
-        if self.input.len() > QUERY_LIMIT_MIN && !self.check_buffers() {
+        if !self.check_limits() {
             return false;
         }
         let mut held_up = false;

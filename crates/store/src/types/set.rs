@@ -225,7 +225,7 @@ impl Set {
         }
     }
 
-    /// Makes a listpack of nothing but integers an intset, as results of SINTERSTORE and its kin are.
+    /// Makes a set of nothing but integers an intset, if it is not too large for one, as results of SINTERSTORE and its kin are.
     pub fn compact_ints(&mut self, limits: &EncodingLimits) {
         if matches!(self.repr, Repr::Ints(_)) || self.len() > limits.set_intset_entries {
             return;
