@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::reply::Reply;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Databases that sequences touch (MOVE goes up to 10).
 const DATABASES: u32 = 11;
@@ -66,7 +67,8 @@ fn read_key(client: &mut Client, key: &[u8]) -> Result<Option<Entry>> {
         value += &format!(" {}", client.try_call::<&[u8]>(&[b"XINFO", b"GROUPS", key])?);
     }
     let expires_ms = client.try_call(&[b"PEXPIRETIME", key])?.int();
-    Ok(Some(Entry { value, expires_ms }))
+    // -2: it has expired between the calls.
+    Ok((expires_ms != -2).then_some(Entry { value, expires_ms }))
 }
 
 /// Members and scores; scores as numbers, because versions print their last digits differently.
@@ -84,7 +86,9 @@ pub fn difference(ours: &State, reference: &State) -> Option<String> {
             (Some(left), Some(right)) => {
                 left.value == right.value && same_expiry(left.expires_ms, right.expires_ms)
             }
-            _ => false,
+            // One was asked before it expired, the other after it had.
+            (Some(entry), None) | (None, Some(entry)) => has_expired(entry),
+            (None, None) => true,
         };
         if !same {
             let name = String::from_utf8_lossy(&key.1);
@@ -92,6 +96,11 @@ pub fn difference(ours: &State, reference: &State) -> Option<String> {
         }
     }
     None
+}
+
+fn has_expired(entry: &Entry) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    entry.expires_ms > 0 && entry.expires_ms <= now.as_millis() as i64
 }
 
 fn same_expiry(left: i64, right: i64) -> bool {

@@ -265,8 +265,12 @@ fn answer_store(
 ) -> Done {
     let query = Query::parse(how, Kind::Stores, command, ctx, args.cursor(2))?;
     let limits = &ctx.settings.encoding;
+    let members = query.run(ctx);
+    let longest = members.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
     let mut result = SortedSet::new();
-    for (member, score) in query.run(ctx) {
+    // On its way through a listpack a score of -0 would become 0.
+    result.prepare(members.len(), longest, limits);
+    for (member, score) in members {
         result.insert(&member, score, limits);
     }
     let destination = ctx.key(args.get(1));

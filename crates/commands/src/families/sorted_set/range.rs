@@ -163,8 +163,13 @@ pub fn zrangestore(ctx: &mut Context<'_>, args: &Args<'_>, reply: &mut Reply<'_>
     let limits = &ctx.settings.encoding;
     let mut result = SortedSet::new();
     if let Some(set) = ctx.sorted_set(&source)? {
+        let ranks = query.ranks(set);
+        // As in Redis, and it can be seen: on its way through a listpack a score of -0 becomes 0.
+        if matches!(query.bound, Bound::Rank(_)) {
+            result.prepare(ranks.len(), 0, limits);
+        }
         let mut buffer = itoa::Buffer::new();
-        for (member, score) in set.range(query.ranks(set), false) {
+        for (member, score) in set.range(ranks, false) {
             result.insert(member.as_bytes(&mut buffer), score, limits);
         }
     }
