@@ -129,6 +129,7 @@ fn exchange(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> Result
     empty(reference)?;
     let before = (changes(ours)?, changes(reference)?);
     for call in calls {
+        let call = lasting(call);
         let (mut to_ours, mut to_reference) = (call.clone(), call.clone());
         for at in (0..call.len()).filter(|at| is_payload(&call[*at])) {
             let [mine, theirs] = [dump(ours, &call[at])?, dump(reference, &call[at])?];
@@ -143,6 +144,18 @@ fn exchange(ours: &mut Client, reference: &mut Client, calls: &[Call]) -> Result
     }
     let dirty = (changes(ours)? - before.0, changes(reference)? - before.1);
     Ok(((left, dirty.0), (right, dirty.1)))
+}
+
+/// The call with a time to live that outlasts the sequence, if it restores a key: one server's milliseconds are not the
+/// other's.
+fn lasting(call: &Call) -> Call {
+    let mut call = call.clone();
+    let restores = call[0].to_ascii_uppercase().starts_with(b"RESTORE");
+    let is_absolute = call.iter().any(|word| word.eq_ignore_ascii_case(b"ABSTTL"));
+    if restores && !is_absolute && call.get(2).is_some_and(|ttl| matches!(**ttl, [b'1'..=b'9', ..])) {
+        call[2].extend_from_slice(b"00000");
+    }
+    call
 }
 
 /// What the server dumps of the key that the word names; nothing of value if there is none.
