@@ -1,9 +1,11 @@
 //! The append-only file: every change, in the log's order, on the disk.
 //!
-//! A commit copies its bytes into a queue (`queue`); one thread writes and syncs (`writer`). With `appendfsync always`
-//! replies wait in the log until their bytes are safe; one sync serves everything that has gathered. A rewrite is a cut
-//! of the keyspace, written as the next base file, while the next incremental file begins at the cut's offset
-//! (`rewrite`).
+//! A commit copies its bytes into a queue (`queue`). Replies wait in the log until their bytes are in the file, so that the
+//! end of the process loses nothing that was acknowledged: workers write for themselves, at the end of their turn
+//! (`write_through`), and a thread writes what is left over and syncs (`writer`). Where failover is built in the other
+//! copies outlive the process, and nobody waits. With `appendfsync always` replies wait until the bytes are safe, and the
+//! thread does all of it; one sync serves everything that has gathered. A rewrite is a cut of the keyspace, written as the
+//! next base file, while the next incremental file begins at the cut's offset (`rewrite`).
 
 mod base;
 mod figures;
@@ -27,6 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use writer::Writer;
+
+/// How long a worker waits to hear who writes.
+const PATIENCE: Duration = Duration::from_micros(50);
 
 /// `appendfsync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +53,22 @@ impl Policy {
             _ => Policy::Everysec,
         }
     }
+
+    /// Whether replies wait for the file: what is written, synced or not, outlives the process. So do the copies of a
+    /// deployment, which therefore waits for no disk but with `always`.
+    fn holds(self, shared: &Shared) -> bool {
+        self == Policy::Always || shared.ha.is_none()
+    }
 }
 
 /// Who takes what is committed.
 struct Appender {
     queue: Arc<Queue>,
     consumer: Arc<dyn Consumer>,
-    /// Replies wait for it with `always`.
+    /// Replies wait for it.
     hold: Arc<Hold>,
-    writer: JoinHandle<()>,
+    writer: Arc<Mutex<Writer>>,
+    thread: JoinHandle<()>,
 }
 
 impl Appender {
@@ -66,7 +79,7 @@ impl Appender {
         // Without the writer nothing is released any more.
         shared.log.switch(&self.hold, false);
         // A panic in it has been logged.
-        let _ = self.writer.join();
+        let _ = self.thread.join();
     }
 }
 
@@ -130,6 +143,22 @@ impl Aof {
         self.figures.writing.lock().map(|since| since.elapsed()).unwrap_or_default()
     }
 
+    /// Writes what has gathered, for a worker whose replies wait for that, if it can be done at once. Else the writer's
+    /// thread does it without delay.
+    pub(crate) fn write_through(&self, shared: &Shared) {
+        if self.policy() == Policy::Always || shared.ha.is_some() {
+            return;
+        }
+        // Held for longer only while files are opened or closed.
+        let Some(running) = self.running.try_lock_for(PATIENCE) else { return };
+        let Some(Running { appender: Some(appender), .. }) = &*running else { return };
+        let (queue, writer) = (Arc::clone(&appender.queue), Arc::clone(&appender.writer));
+        drop(running);
+        if !writer.try_lock().is_some_and(|mut writer| writer.write_through()) {
+            queue.hurry();
+        }
+    }
+
     /// Whether a rewrite waits for something else to end.
     pub fn is_rewrite_scheduled(&self) -> bool {
         self.scheduled.load(Relaxed)
@@ -159,7 +188,7 @@ impl Aof {
         if let Some(Running { appender: Some(appender), awaits_base, .. }) = &*self.running.lock() {
             appender.queue.timestamps.store(values.aof_timestamp_enabled, Relaxed);
             // Without a base file nothing is safe that is synced.
-            shared.log.switch(&appender.hold, policy == Policy::Always && !awaits_base);
+            shared.log.switch(&appender.hold, policy.holds(shared) && !awaits_base);
             appender.queue.nudge();
         }
     }

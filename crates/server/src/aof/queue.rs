@@ -13,7 +13,7 @@ use redoubt_replication::ReplId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a primary tells its replicas between commands: nothing that makes data.
 const NOT_DATA: [&[u8]; 2] =
@@ -45,6 +45,8 @@ struct Inner {
     sealed: VecDeque<Batch>,
     closed: bool,
     nudged: bool,
+    /// Replies wait for what is there.
+    hurried: bool,
     /// Second of the last annotation.
     annotated: i64,
     /// The stream that the log is part of, if the file is to say so.
@@ -58,6 +60,7 @@ struct Inner {
 pub(super) struct Queue {
     inner: Mutex<Inner>,
     filled: Condvar,
+    hurry: Condvar,
     /// `aof-timestamp-enabled`.
     pub(super) timestamps: AtomicBool,
 }
@@ -129,6 +132,16 @@ impl Inner {
 }
 
 impl Inner {
+    fn take_current(&mut self, spare: &mut Vec<u8>) -> Option<Batch> {
+        if self.current.is_empty() {
+            return None;
+        }
+        let mut bytes = std::mem::take(spare);
+        bytes.clear();
+        let next = Batch { bytes, run: self.current.run, ..Batch::default() };
+        Some(std::mem::replace(&mut self.current, next))
+    }
+
     /// Says where in the stream the next command stands, where that does not follow from what comes before it in the
     /// file: not all of the log is written, and not all that is written is of the log.
     #[inline]
@@ -166,6 +179,21 @@ impl Queue {
     pub(super) fn close(&self) {
         self.inner.lock().closed = true;
         self.filled.notify_one();
+        self.hurry.notify_one();
+    }
+
+    /// Has the writer's thread write what is there without waiting for more.
+    pub(super) fn hurry(&self) {
+        self.inner.lock().hurried = true;
+        self.hurry.notify_one();
+    }
+
+    /// Waits for more to come, unless somebody is in a hurry. What comes meanwhile wakes nobody.
+    pub(super) fn gather(&self, time: Duration) {
+        let mut inner = self.inner.lock();
+        let until = Instant::now() + time;
+        while !inner.hurried && !inner.closed && !self.hurry.wait_until(&mut inner, until).timed_out() {}
+        inner.hurried = false;
     }
 
     /// Has the writer look at what it should do: the policy has changed.
@@ -199,17 +227,18 @@ impl Queue {
     }
 
     /// Takes what there is; `spare` is emptied and used for what comes.
-    pub(super) fn take(&self, mut spare: Vec<u8>) -> Option<Batch> {
+    pub(super) fn take(&self, spare: &mut Vec<u8>) -> Option<Batch> {
         let mut inner = self.inner.lock();
-        if let Some(batch) = inner.sealed.pop_front() {
-            return Some(batch);
+        inner.sealed.pop_front().or_else(|| inner.take_current(spare))
+    }
+
+    /// As `take`, unless the next file has to be begun: `Err` then.
+    pub(super) fn take_open(&self, spare: &mut Vec<u8>) -> Result<Option<Batch>, ()> {
+        let mut inner = self.inner.lock();
+        if !inner.sealed.is_empty() {
+            return Err(());
         }
-        if inner.current.is_empty() {
-            return None;
-        }
-        spare.clear();
-        let next = Batch { bytes: spare, run: inner.current.run, ..Batch::default() };
-        Some(std::mem::replace(&mut inner.current, next))
+        Ok(inner.take_current(spare))
     }
 
     /// Bytes that wait.

@@ -4,7 +4,7 @@ use super::base::{Base, Plan};
 use super::queue::Queue;
 use super::ticket::Ticket;
 use super::writer::Writer;
-use super::{Appender, Policy, Running};
+use super::{Appender, Running};
 use crate::config::os_reason;
 use crate::log::Consumer;
 use crate::shared::{Shared, unix_ms};
@@ -115,11 +115,11 @@ fn prepare(
     shared.replication.stream_for_files().into_iter().for_each(|stream| queue.set_stream(stream));
     let hold = Arc::new(shared.log.local_hold());
     let writer = Writer::new(shared, &queue, &directory, &hold, file, 0).and_then(Writer::spawn);
-    let writer = writer.map_err(|error| os_reason(&error))?;
+    let (writer, thread) = writer.map_err(|error| os_reason(&error))?;
     let consumer: Arc<dyn Consumer> = Arc::clone(&queue) as _;
     let plan = Plan::First(Arc::clone(&consumer));
     running.directory = Arc::clone(&directory);
-    running.appender = Some(Appender { queue, consumer, hold, writer });
+    running.appender = Some(Appender { queue, consumer, hold, writer, thread });
     Ok((directory, plan))
 }
 
@@ -150,7 +150,7 @@ pub(super) fn ended(shared: &Shared, first: bool, outcome: Result<(), String>) {
             if let Some(running) = state.as_mut().filter(|_| first) {
                 running.awaits_base = false;
                 if let Some(appender) = &running.appender {
-                    shared.log.switch(&appender.hold, shared.aof.policy() == Policy::Always);
+                    shared.log.switch(&appender.hold, shared.aof.policy().holds(shared));
                     appender.queue.nudge();
                 }
                 // What is synced is safe from now on.

@@ -46,10 +46,10 @@ pub fn start(shared: &Arc<Shared>, mut directory: Directory) -> io::Result<()> {
     shared.replication.stream_for_files().into_iter().for_each(|stream| queue.set_stream(stream));
     let directory = Arc::new(Mutex::new(directory));
     let hold = Arc::new(shared.log.local_hold());
-    let writer = Writer::new(shared, &queue, &directory, &hold, file, size)?.spawn()?;
+    let (writer, thread) = Writer::new(shared, &queue, &directory, &hold, file, size)?.spawn()?;
     let consumer: Arc<dyn Consumer> = Arc::clone(&queue) as _;
-    shared.log.attach(Arc::clone(&consumer), (Policy::of(&values) == Policy::Always).then_some(&*hold));
-    let appender = Some(Appender { queue, consumer, hold, writer });
+    shared.log.attach(Arc::clone(&consumer), Policy::of(&values).holds(shared).then_some(&*hold));
+    let appender = Some(Appender { queue, consumer, hold, writer, thread });
     *shared.aof.running.lock() = Some(Running { directory, appender, awaits_base: false });
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! The thread that writes the append-only file: takes what has gathered, writes it in one go, and syncs as `appendfsync`
-//! says. When the disk refuses, nothing is lost and nothing ends: writes are refused, and the thread tries again until
-//! it succeeds.
+//! Who writes the append-only file: takes what has gathered, writes it in one go, and syncs as `appendfsync` says. A thread
+//! of its own does that, and workers do it for themselves where it takes no sync (`write_through`). When the disk refuses,
+//! nothing is lost and nothing ends: writes are refused, and the thread tries again until it succeeds.
 
 use crate::aof::Policy;
 use crate::aof::queue::{Batch, Queue};
@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// How long a first command waits for others to be written with, unless a reply waits for it.
+/// How long what no worker writes by itself waits for more to be written with.
 const GATHER: Duration = Duration::from_millis(2);
 /// Time between attempts while the disk refuses.
 const RETRY: Duration = Duration::from_millis(200);
@@ -116,13 +116,19 @@ impl Writer {
     ///
     /// # Errors
     /// When there is none to be had.
-    pub(super) fn spawn(self) -> io::Result<std::thread::JoinHandle<()>> {
-        std::thread::Builder::new().name("aof".into()).spawn(move || self.run())
+    pub(super) fn spawn(self) -> io::Result<(Arc<Mutex<Writer>>, std::thread::JoinHandle<()>)> {
+        let queue = Arc::clone(&self.queue);
+        let writer = Arc::new(Mutex::new(self));
+        let shared = Arc::clone(&writer);
+        let thread = std::thread::Builder::new().name("aof".into()).spawn(move || {
+            while !turn(&shared, &queue) {}
+            shared.lock().end();
+        })?;
+        Ok((writer, thread))
     }
 
-    /// Writes until the queue is closed and empty; then the file is safe, or the disk refuses.
-    fn run(mut self) {
-        while !self.turn() {}
+    /// Makes the file safe, if the disk does not refuse. The queue is closed and empty then.
+    fn end(&mut self) {
         let ended = self.advance().and_then(|()| self.file.sync());
         if let Err(error) = ended {
             let lost = self.queue.len() + self.pending.as_ref().map_or(0, |batch| batch.bytes.len());
@@ -133,21 +139,17 @@ impl Writer {
         self.shared.aof.figures.pending_bytes.store(0, Relaxed);
     }
 
-    /// One round: waits, takes, writes, syncs. True once nothing is left to do, or nothing can be done.
-    fn turn(&mut self) -> bool {
-        if self.failing.is_some() {
-            self.queue.pause(Instant::now() + RETRY);
-        } else {
-            self.queue.wait(self.due());
+    /// Writes what has gathered, for a worker whose replies wait for it. False if that is the thread's to do: it takes a
+    /// sync or another file, or the disk is busy with a sync or has refused.
+    pub(super) fn write_through(&mut self) -> bool {
+        let is_quick = self.policy() != Policy::Always && self.running.is_none();
+        if !is_quick || self.failing.is_some() || self.pending.is_some() {
+            return false;
         }
-        let closed = self.queue.is_closed();
-        if self.policy() != Policy::Always && !closed {
-            // For a batch worth a system call; what comes meanwhile need not wake this thread.
-            std::thread::sleep(GATHER);
-        }
-        let outcome = self.drain();
+        let Ok(batch) = self.queue.take_open(&mut self.spare) else { return false };
+        let outcome = batch.map_or(Ok(()), |batch| self.begin(batch));
         self.report(&outcome);
-        closed && (outcome.is_err() || self.queue.len() == 0)
+        outcome.is_ok()
     }
 
     fn policy(&self) -> Policy {
@@ -171,11 +173,8 @@ impl Writer {
         loop {
             // What is taken is never counted by nobody.
             self.shared.aof.figures.pending_bytes.store(self.queue.len() as u64, Relaxed);
-            let Some(batch) = self.queue.take(std::mem::take(&mut self.spare)) else { break };
-            self.shared.aof.figures.pending_bytes.store(batch.bytes.len() as u64, Relaxed);
-            self.pending = Some(batch);
-            self.written = false;
-            self.advance()?;
+            let Some(batch) = self.queue.take(&mut self.spare) else { break };
+            self.begin(batch)?;
             if self.policy() == Policy::Everysec {
                 self.sync_beside()?;
             }
@@ -186,7 +185,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the pending batch, and tells since when while replies wait for it: disks may hang.
+    fn begin(&mut self, batch: Batch) -> io::Result<()> {
+        self.shared.aof.figures.pending_bytes.store(batch.bytes.len() as u64, Relaxed);
+        self.pending = Some(batch);
+        self.written = false;
+        self.advance()
+    }
+
+    /// Goes on with the pending batch, and tells since when while a deployment's replies wait for it: disks may hang.
     fn advance(&mut self) -> io::Result<()> {
         let always = self.policy() == Policy::Always;
         *self.shared.aof.figures.writing.lock() = always.then(Instant::now);
@@ -210,10 +216,9 @@ impl Writer {
         }
         self.shared.aof.figures.pending_bytes.store(0, Relaxed);
         self.end = (batch.run, batch.end);
-        // Not by whether replies wait: that may have begun since the policy was looked at.
+        self.hold.release_of(batch.run, batch.end);
         if always {
             *self.shared.aof.figures.synced.lock() = self.end;
-            self.hold.release_of(batch.run, batch.end);
             self.shared.replication.synced();
         }
         if let Some(ticket) = &batch.then {
@@ -364,4 +369,25 @@ impl Writer {
             self.shared.refusal.set_append(reason.map(String::as_str));
         }
     }
+}
+
+/// One round of the thread: waits, takes, writes, syncs. True once nothing is left to do, or nothing can be done.
+fn turn(writer: &Mutex<Writer>, queue: &Queue) -> bool {
+    let (failing, due, always) = {
+        let writer = writer.lock();
+        (writer.failing.is_some(), writer.due(), writer.policy() == Policy::Always)
+    };
+    if failing {
+        queue.pause(Instant::now() + RETRY);
+    } else {
+        queue.wait(due);
+    }
+    if !always {
+        queue.gather(GATHER);
+    }
+    let closed = queue.is_closed();
+    let mut writer = writer.lock();
+    let outcome = writer.drain();
+    writer.report(&outcome);
+    closed && (outcome.is_err() || queue.len() == 0)
 }

@@ -366,6 +366,9 @@ impl Connection {
 
     /// One attempt to write; what does not fit stays for `poll_event`.
     async fn flush_now(&mut self) -> bool {
+        if self.output.waits_for().is_some() {
+            self.shared.aof.write_through(&self.shared);
+        }
         poll_fn(|cx| match self.poll_flush(cx) {
             Poll::Ready(Ok(_)) | Poll::Pending => Poll::Ready(true),
             Poll::Ready(Err(_)) => Poll::Ready(false),
