@@ -154,6 +154,15 @@ impl Client {
         Ok(!self.buffer.is_empty() || self.fill(Instant::now() + timeout)?.is_some())
     }
 
+    /// Sends all of it before anything is read, as many libraries do with a pipeline.
+    ///
+    /// # Errors
+    /// When the server does not take it, for ten seconds.
+    pub fn send_blindly(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stream().set_write_timeout(Some(Duration::from_secs(10)))?;
+        self.send_raw(bytes)
+    }
+
     /// The underlying socket.
     pub fn stream(&self) -> &TcpStream {
         &self.stream

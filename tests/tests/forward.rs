@@ -602,3 +602,18 @@ fn without_a_majority_requests_are_refused() {
     assert!(started.elapsed() < Duration::from_millis(500), "it took {:?}", started.elapsed());
     assert_eq!(field(&deployment.nodes[0], "ha", "ha_majority"), "0");
 }
+
+/// As if it were the primary that has to take a whole pipeline before a reply is read.
+#[test]
+fn a_pipeline_is_taken_whole_before_a_reply_is() {
+    let deployment = Deployment::start(&[]);
+    let mut client = deployment.other().client();
+    let word = |number: usize| format!("{number:01024}");
+    let calls: Vec<u8> = (0..40_000).flat_map(|number| encode(&["SET", "k", &word(number), "GET"])).collect();
+    client.send_blindly(&calls).expect("it is taken");
+    assert_eq!(client.read().unwrap(), Reply::Nil);
+    for number in 0..39_999 {
+        assert_eq!(client.read().unwrap().text(), word(number));
+    }
+    assert_eq!(client.line("GET k").text(), word(39_999));
+}

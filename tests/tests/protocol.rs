@@ -334,3 +334,23 @@ fn large_replies_of_a_pipeline_come_whole_and_in_order() {
     }
     sender.join().unwrap();
 }
+
+/// More is asked for, and answered, than all buffers between the two hold. Whoever is not read from before it has read
+/// would wait for ever.
+#[test]
+fn a_pipeline_is_taken_whole_before_a_reply_is() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[]) else { continue };
+        let mut client = server.client();
+        let value = "v".repeat(100);
+        client.call(&["SET", "k", &value]);
+        client.send_blindly(&encode(&["GET", "k"]).repeat(400_000)).expect("short requests are taken");
+        assert!((0..400_000).all(|_| client.read().unwrap().text() == value), "{}", kind.name());
+        // Beyond what is read ahead.
+        let word = |number: usize| format!("{number:01024}");
+        let calls: Vec<u8> = (0..40_000).flat_map(|number| encode(&["ECHO", &word(number)])).collect();
+        client.send_blindly(&calls).expect("long requests are taken");
+        assert!((0..40_000).all(|number| client.read().unwrap().text() == word(number)), "{}", kind.name());
+        assert_eq!(client.line("PING").to_string(), "+PONG");
+    }
+}

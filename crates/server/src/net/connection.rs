@@ -6,6 +6,7 @@ use crate::client::{Client, Mail, flag};
 use crate::dispatch::{Flow, Place, Session};
 use crate::forward::{Happened, Relay, Trunks};
 use crate::log::Held;
+use crate::net::ahead::Ahead;
 use crate::net::output::{self, Output};
 use crate::net::socket::Socket;
 use crate::net::turn::give_way;
@@ -33,6 +34,9 @@ const READ_BYTES_MAX: usize = 256 * 1024;
 pub(crate) const BATCH: usize = 32;
 /// Output beyond which no further request of the client runs before some of it was taken, bytes.
 const OUTPUT_PAUSE_BYTES: usize = 1024 * 1024;
+/// Bytes read of such a client meanwhile. If it goes on sending its requests run all the same, as in Redis, and what its
+/// replies may take is for `client-output-buffer-limit` and `maxmemory-clients` to say.
+const AHEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Output that is worth a write although more requests are at hand, bytes.
 pub(crate) const FLUSH_BYTES: usize = 64 * 1024;
 /// Most parts of the output sent in one write.
@@ -66,6 +70,8 @@ pub(crate) struct Connection {
     /// How far what waits behind a parked call was looked through, if it was.
     scout: Option<Box<RequestParser>>,
     input: Vec<u8>,
+    /// What comes after `input`.
+    ahead: Ahead,
     /// Bytes asked for in the next read.
     read_bytes: usize,
     spans: Vec<Span>,
@@ -113,6 +119,7 @@ impl Connection {
             parser: RequestParser::new(),
             scout: None,
             input: Vec::new(),
+            ahead: Ahead::default(),
             read_bytes: READ_BYTES,
             spans: Vec::new(),
             batch: Vec::new(),
@@ -169,8 +176,9 @@ impl Connection {
         if self.closing {
             return Poll::Pending;
         }
+        let takes_replies = !self.is_held_up();
         if let Some(relay) = &mut self.relay
-            && let Poll::Ready(happened) = relay.poll(cx, self.output.pending() < OUTPUT_PAUSE_BYTES)
+            && let Poll::Ready(happened) = relay.poll(cx, takes_replies)
         {
             return Poll::Ready(Ok(Event::Upstream(happened)));
         }
@@ -180,12 +188,24 @@ impl Connection {
         self.poll_read(cx)
     }
 
-    /// A client that does not take its replies, or waits, is not read from beyond its query buffer's limit.
+    /// Whether nothing runs until the client has taken some of its replies.
+    fn is_held_up(&self) -> bool {
+        self.output.pending() >= OUTPUT_PAUSE_BYTES && self.ahead.len() < AHEAD_BYTES_MAX
+    }
+
+    /// Whether what comes cannot be run or carried on at once.
+    fn is_behind(&self) -> bool {
+        self.output.pending() >= OUTPUT_PAUSE_BYTES || self.is_choked()
+    }
+
     fn may_read(&self) -> bool {
-        (self.output.pending() < OUTPUT_PAUSE_BYTES || self.input.len() < READ_BYTES) && !self.is_choked()
+        self.ahead.len() < AHEAD_BYTES_MAX || !self.is_behind()
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        if self.is_behind() || !self.ahead.is_empty() {
+            return self.poll_read_ahead(cx);
+        }
         let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
         self.input.reserve(wanted.max(self.read_bytes));
         let socket = &mut self.socket;
@@ -196,8 +216,31 @@ impl Connection {
             Poll::Ready(Ok(filled)) => filled,
         };
         self.adapt_read(filled);
-        self.client.net_in.store(self.client.net_in.load(Relaxed) + filled as u64, Relaxed);
+        self.count_read(filled);
         Poll::Ready(Ok(Event::Read))
+    }
+
+    #[cold]
+    fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        let socket = &mut self.socket;
+        let read = self.ahead.fill(|piece| match poll_fill(piece, |buf| socket.poll_read(cx, buf)) {
+            Poll::Ready(Ok(filled)) => Ok(filled),
+            Poll::Ready(Err(error)) => Err(Poll::Ready(Err(error))),
+            Poll::Pending => Err(Poll::Pending),
+        });
+        match read {
+            Ok(0) => Poll::Ready(Ok(Event::Closed)),
+            Ok(filled) => {
+                self.count_read(filled);
+                Poll::Ready(Ok(Event::Read))
+            }
+            Err(other) => other,
+        }
+    }
+
+    #[inline]
+    fn count_read(&self, bytes: usize) {
+        self.client.net_in.store(self.client.net_in.load(Relaxed) + bytes as u64, Relaxed);
     }
 
     /// A read that was filled had more to give: large requests in a pipeline would be read, run and answered one by one.
@@ -279,16 +322,18 @@ impl Connection {
                 break;
             }
             // `poll_event` writes then, and comes back for the requests that are left.
-            held_up = self.output.pending() >= OUTPUT_PAUSE_BYTES;
+            held_up = self.is_held_up();
             if held_up {
                 break;
             }
-            if self.input.is_empty() {
+            if self.input.is_empty() && !self.ahead.take(&mut self.input) {
                 break;
             }
             let goes_on = self.run_batch() || self.is_blocked_relay();
             requests += self.batch.len();
-            if !goes_on || self.input.is_empty() {
+            let has_more =
+                if goes_on { !self.input.is_empty() || !self.ahead.is_empty() } else { self.read_on() };
+            if !has_more {
                 break;
             }
             if self.output.pending() >= FLUSH_BYTES && (!self.check_limits() || !self.flush_now().await) {
@@ -322,6 +367,11 @@ impl Connection {
         let within = self.check_limits();
         self.set_timer();
         within
+    }
+
+    /// Takes more of what was read ahead, where what is there lacks its end. False if there is none or it is not wanted.
+    fn read_on(&mut self) -> bool {
+        !self.is_choked() && self.ahead.take(&mut self.input)
     }
 
     /// Has others run what they have read, before the replies are written.
@@ -605,12 +655,13 @@ impl Connection {
     /// Shows the state of the buffers to CLIENT LIST.
     fn publish(&self) {
         let client = &self.client;
-        client.query_bytes.store(self.input.len(), Relaxed);
+        client.query_bytes.store(self.input.len() + self.ahead.len(), Relaxed);
         client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         client.output_bytes.store(self.output.pending(), Relaxed);
         let relay = self.relay.as_ref().map_or(0, |relay| relay.memory());
         let words = self.spans.capacity() * size_of::<Span>() + self.parser.memory();
-        let own = self.input.capacity() + words + self.output.memory() + size_of::<Self>();
+        let read = self.input.capacity() + self.ahead.memory();
+        let own = read + words + self.output.memory() + size_of::<Self>();
         let (queued, held) = self.session.memory();
         client.memory.store(own + relay + held, Relaxed);
         client.multi_memory.store(queued, Relaxed);

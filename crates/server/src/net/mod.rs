@@ -1,5 +1,6 @@
 //! Sockets: listening, and one task per connection.
 
+pub(crate) mod ahead;
 pub(crate) mod connection;
 pub(crate) mod listener;
 pub(crate) mod output;

@@ -6,7 +6,7 @@ use redoubt_persistence::disk::faults::{Disk, Operation};
 use redoubt_tests::Reply;
 use redoubt_tests::client::Received;
 use std::io::{ErrorKind, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn crash(seed: u64, policy: &str) -> (Disk, Vec<(String, u64)>) {
     let disk = Disk::new(seed);

@@ -45,10 +45,9 @@ impl Connection {
         self.shared.ha.as_ref().is_some_and(|ha| ha.gate.is_serving())
     }
 
-    /// Whether so much is under way that nothing more is read.
+    /// Whether so much is under way that nothing more is carried to the primary.
     pub(super) fn is_choked(&self) -> bool {
-        let under_way = self.relay.as_ref().map_or(0, |relay| relay.machine.unanswered());
-        under_way >= UNDER_WAY_BYTES_MAX && self.input.len() >= super::READ_BYTES
+        self.relay.as_ref().is_some_and(|relay| relay.machine.unanswered() >= UNDER_WAY_BYTES_MAX)
     }
 
     /// Notes that the client sends nothing more; whether it is still to be answered. Who waits in a blocking command is not
@@ -396,8 +395,10 @@ impl Connection {
     }
 
     /// Whether another node's client waits here, and there is more of what that node has said.
-    pub(super) fn is_blocked_relay(&self) -> bool {
-        self.session.away.relays && self.client.has(flag::BLOCKED) && !self.input.is_empty()
+    pub(super) fn is_blocked_relay(&mut self) -> bool {
+        let blocked = self.session.away.relays && self.client.has(flag::BLOCKED);
+        while blocked && self.ahead.take(&mut self.input) {}
+        blocked && !self.input.is_empty()
     }
 
     /// Takes the word of the node that relays the client out of what waits behind a parked call: it is to be parked no
