@@ -354,3 +354,30 @@ fn a_pipeline_is_taken_whole_before_a_reply_is() {
         assert_eq!(client.line("PING").to_string(), "+PONG");
     }
 }
+
+/// Far more than is run at once comes in one piece, and some of it has to wait or is written by hand.
+#[test]
+fn a_long_pipeline_with_pauses_keeps_its_order() {
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    let mut calls = Vec::new();
+    for number in 1..=20_000 {
+        match number {
+            _ if number % 997 == 0 => calls.extend(encode(&["BLPOP", "nothing", "0.01"])),
+            _ if number % 101 == 0 => calls.extend(format!("ECHO \"number {number}\"\r\n").into_bytes()),
+            _ if number % 32 == 0 => calls.extend(b"PING\r\n"),
+            _ => calls.extend(encode(&["SET", "k", &number.to_string()])),
+        }
+    }
+    client.send_blindly(&calls).unwrap();
+    for number in 1..=20_000 {
+        let expected = match number {
+            _ if number % 997 == 0 => "(nil)".to_string(),
+            _ if number % 101 == 0 => format!("\"number {number}\""),
+            _ if number % 32 == 0 => "+PONG".into(),
+            _ => "+OK".into(),
+        };
+        assert_eq!(client.read().unwrap().to_string(), expected, "reply {number}");
+    }
+    assert_eq!(client.line("GET k").text(), "19999");
+}
