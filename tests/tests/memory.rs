@@ -312,3 +312,36 @@ fn what_clients_keep_elsewhere_is_theirs() {
         }
     }
 }
+
+/// Its buffer is as long as it, wherever the reads have cut it: who sends one must not take twice what it sends.
+#[test]
+fn a_large_request_takes_its_length() {
+    const LENGTH: usize = 6 << 20;
+    let server = Server::ours(&[]);
+    let mut client = server.client();
+    let request = [format!("*1\r\n${LENGTH}\r\n").into_bytes(), vec![b'v'; LENGTH]].concat();
+    for first in [5, 13, 14, 100, 16_384, 50_000, LENGTH - 10] {
+        let mut sender = server.client();
+        let id = sender.line("CLIENT ID").int();
+        let mut figures = |sent: usize| {
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let line = client.line(&format!("CLIENT LIST ID {id}")).text();
+                let figure = |name: &str| -> usize {
+                    line.split(' ').find_map(|part| part.strip_prefix(name)).unwrap().parse().unwrap()
+                };
+                if figure("qbuf=") == sent {
+                    return figure("tot-mem=");
+                }
+                assert!(Instant::now() < deadline, "{sent} bytes do not arrive: {line}");
+            }
+        };
+        sender.send_raw(&request[..first]).unwrap();
+        figures(first);
+        sender.send_raw(&request[first..]).unwrap();
+        let memory = figures(request.len());
+        assert!(memory < LENGTH + 300_000, "cut after {first} bytes it takes {memory}");
+        sender.send_raw(b"\r\n").unwrap();
+        assert!(sender.read().unwrap().to_string().contains("unknown command"));
+    }
+}

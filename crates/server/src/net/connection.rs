@@ -206,8 +206,9 @@ impl Connection {
         if self.is_behind() || !self.ahead.is_empty() {
             return self.poll_read_ahead(cx);
         }
-        let wanted = self.parser.wanted().map_or(0, |end| end.saturating_sub(self.input.len()));
-        self.input.reserve(wanted.max(self.read_bytes));
+        // For the end of a big word there is room since its beginning: more would make the buffer twice as large.
+        let wanted = self.parser.wanted().map(|end| end.saturating_sub(self.input.len()));
+        self.input.reserve(wanted.filter(|bytes| *bytes > 0).unwrap_or(self.read_bytes));
         let socket = &mut self.socket;
         let filled = match poll_fill(&mut self.input, |buf| socket.poll_read(cx, buf)) {
             Poll::Pending => return Poll::Pending,
