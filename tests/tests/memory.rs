@@ -2,7 +2,7 @@
 //! against Redoubt and against the reference.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use redoubt_tests::client::Received;
+use redoubt_tests::client::{Received, encode};
 use redoubt_tests::{Client, Kind, Server};
 use std::time::{Duration, Instant};
 
@@ -343,5 +343,32 @@ fn a_large_request_takes_its_length() {
         assert!(memory < LENGTH + 300_000, "cut after {first} bytes it takes {memory}");
         sender.send_raw(b"\r\n").unwrap();
         assert!(sender.read().unwrap().to_string().contains("unknown command"));
+    }
+}
+
+/// What clients of other threads had taken is known to be free as soon as they are gone.
+#[test]
+fn memory_that_clients_give_back_costs_no_keys() {
+    let server =
+        Server::ours(&[("maxmemory", "32mb"), ("maxmemory-policy", "allkeys-random"), ("io-threads", "3")]);
+    let mut client = server.client();
+    let value = "x".repeat(100_000);
+    for round in 0..5 {
+        client.line("FLUSHALL");
+        (0..20).for_each(|key| drop(client.call(&["SET", &key.to_string(), &value])));
+        // Replies that nobody takes.
+        let calls = encode(&["GET", "1"]).repeat(100);
+        let mut greedy: Vec<Client> = (0..12).map(|_| server.client()).collect();
+        greedy.iter_mut().for_each(|client| client.send_raw(&calls).unwrap());
+        let deadline = Instant::now() + PATIENCE;
+        while number(&mut client, "memory", "mem_clients_normal") < 12_000_000 {
+            assert!(Instant::now() < deadline, "they take less than they should");
+        }
+        drop(greedy);
+        while number(&mut client, "clients", "connected_clients") > 1 {
+            assert!(Instant::now() < deadline, "they stay");
+        }
+        (20..200).for_each(|key| drop(client.call(&["SET", &key.to_string(), &value])));
+        assert_eq!(number(&mut client, "stats", "evicted_keys"), 0, "round {round}");
     }
 }

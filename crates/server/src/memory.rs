@@ -45,6 +45,14 @@ impl Memory {
         }
     }
 
+    /// As `report`, where there is a limit that somebody could find exceeded without.
+    #[inline]
+    pub fn report_if_limited(&self) {
+        if self.limit.load(Relaxed) != 0 {
+            self.report();
+        }
+    }
+
     /// Counts bytes as given back that another thread is about to give back. That thread does not report, so nothing is
     /// counted twice; the next calibration replaces the sum anyway.
     pub fn credit(&self, bytes: i64) {

@@ -156,6 +156,7 @@ fn adopt(
 }
 
 fn gone(shared: &Shared, id: u64, load: &AtomicUsize) {
+    shared.memory.report();
     if let Some((_, client)) = shared.clients.remove(&id) {
         shared.stats.closed(&client);
     }

@@ -219,9 +219,7 @@ impl Session {
         txn.garbage_of_caller.clear();
         self.client.active_ms.store(now_ms, Relaxed);
         self.client.commands.store(self.client.commands.load(Relaxed) + commands as u64, Relaxed);
-        if self.shared.memory.limit.load(Relaxed) != 0 {
-            self.shared.memory.report();
-        }
+        self.shared.memory.report_if_limited();
     }
 
     /// Counts the command that ran, if one did (`ran`); returns the time at which the next one starts.

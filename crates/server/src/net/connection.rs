@@ -673,6 +673,8 @@ impl Connection {
         client.multi_memory.store(queued, Relaxed);
         client.set(flag::CLOSING, self.closing);
         self.show_blocked();
+        // What was sent has been given back.
+        self.shared.memory.report_if_limited();
     }
 
     /// Closes clients whose buffers outgrew their limits. False when it does.
