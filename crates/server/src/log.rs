@@ -67,13 +67,13 @@ impl Inner {
     fn compose_and_append(&mut self, start: u64, effects: &Effects) -> usize {
         self.scratch.clear();
         let several = effects.len() > 1;
-        for (index, (db, command)) in effects.frames().enumerate() {
+        if several {
+            frame(&mut self.scratch, &[b"MULTI"]);
+        }
+        for (db, command) in effects.frames() {
             if self.db != Some(db) || self.fresh {
                 select(&mut self.scratch, db);
                 (self.db, self.fresh) = (Some(db), false);
-            }
-            if several && index == 0 {
-                frame(&mut self.scratch, &[b"MULTI"]);
             }
             self.scratch.extend_from_slice(command);
         }
@@ -90,13 +90,13 @@ impl Inner {
         let mut frames = Vec::new();
         let mut at = self.db.filter(|_| !self.fresh);
         let several = effects.len() > 1;
-        for (index, (db, command)) in effects.frames().enumerate() {
+        if several {
+            frame(&mut frames, &[b"MULTI"]);
+        }
+        for (db, command) in effects.frames() {
             if at != Some(db) {
                 select(&mut frames, db);
                 at = Some(db);
-            }
-            if several && index == 0 {
-                frame(&mut frames, &[b"MULTI"]);
             }
             frames.extend_from_slice(command);
         }
