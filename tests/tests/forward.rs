@@ -617,3 +617,14 @@ fn a_pipeline_is_taken_whole_before_a_reply_is() {
     }
     assert_eq!(client.line("GET k").text(), word(39_999));
 }
+
+#[test]
+fn what_was_sent_before_the_end_is_carried() {
+    let deployment = Deployment::start(&[]);
+    let (mut client, mut brief) = (deployment.other().client(), deployment.other().client());
+    client.call(&["SET", "k", &"v".repeat(1000)]);
+    let calls = [encode(&["GET", "k"]).repeat(20_000), encode(&["SET", "done", "1"])].concat();
+    brief.send_blindly(&calls).unwrap();
+    brief.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    until("the last request has run", || client.line("EXISTS done").int() == 1);
+}

@@ -381,3 +381,21 @@ fn a_long_pipeline_with_pauses_keeps_its_order() {
     }
     assert_eq!(client.line("GET k").text(), "19999");
 }
+
+/// Whoever does not care for replies may send and go.
+#[test]
+fn what_was_sent_before_the_end_runs() {
+    for kind in [Kind::Ours, Kind::Redis7] {
+        let Some(server) = Server::start(kind, &[]) else { continue };
+        let mut client = server.client();
+        client.call(&["SET", "k", &"v".repeat(1000)]);
+        let mut brief = server.client();
+        let calls = [encode(&["GET", "k"]).repeat(20_000), encode(&["SET", "done", "1"])].concat();
+        brief.send_blindly(&calls).unwrap();
+        brief.stream().shutdown(std::net::Shutdown::Write).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while client.line("EXISTS done").int() == 0 {
+            assert!(Instant::now() < deadline, "{}: the last request did not run", kind.name());
+        }
+    }
+}

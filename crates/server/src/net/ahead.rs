@@ -40,9 +40,17 @@ impl Ahead {
         if self.pieces.back().is_none_or(|piece| piece.capacity() - piece.len() < SPACE_MIN) {
             self.pieces.push_back(Vec::with_capacity(PIECE_BYTES));
         }
-        let filled = self.pieces.back_mut().map_or(Ok(0), fill)?;
-        self.len += filled;
-        Ok(filled)
+        let filled = self.pieces.back_mut().map_or(Ok(0), fill);
+        self.len += filled.as_ref().map_or(0, |bytes| *bytes);
+        self.give_back();
+        filled
+    }
+
+    /// Nothing keeps no memory.
+    fn give_back(&mut self) {
+        if self.is_empty() {
+            self.pieces = VecDeque::new();
+        }
     }
 
     /// Moves its first piece behind what is in `input`. False if there is none.
@@ -57,9 +65,7 @@ impl Ahead {
         } else {
             input.extend_from_slice(&piece);
         }
-        if self.is_empty() {
-            self.pieces = VecDeque::new();
-        }
+        self.give_back();
         true
     }
 }
@@ -72,6 +78,8 @@ mod tests {
     fn comes_out_as_it_went_in() {
         let (mut ahead, mut expected, mut input) = (Ahead::default(), Vec::new(), Vec::new());
         assert!(!ahead.take(&mut input));
+        assert_eq!(ahead.fill(|_| Err::<usize, ()>(())), Err(()));
+        assert_eq!(ahead.memory(), 0);
         for number in 0..2000u32 {
             let bytes = vec![number as u8; number as usize % 97];
             expected.extend_from_slice(&bytes);

@@ -87,6 +87,8 @@ pub(crate) struct Connection {
     waits_for: Option<Held>,
     /// The client is carried to the primary.
     relay: Option<Box<Relay>>,
+    /// The client has sent its last byte, and not everything has run yet.
+    ended: bool,
     /// The client sends nothing more, and is still to be answered.
     draining: bool,
 }
@@ -129,6 +131,7 @@ impl Connection {
             soft_until: None,
             waits_for: None,
             relay: None,
+            ended: false,
             draining: false,
         };
         connection.publish();
@@ -182,15 +185,19 @@ impl Connection {
         {
             return Poll::Ready(Ok(Event::Upstream(happened)));
         }
-        if self.draining || !self.may_read() {
+        if self.ended && !self.has_rest() {
+            return Poll::Ready(Ok(Event::Closed));
+        }
+        if self.draining || self.ended || !self.may_read() {
             return Poll::Pending;
         }
         self.poll_read(cx)
     }
 
-    /// Whether nothing runs until the client has taken some of its replies.
+    /// Whether nothing runs until the client has taken some of its replies. What it sent before it ended runs in any case.
     fn is_held_up(&self) -> bool {
-        self.output.pending() >= OUTPUT_PAUSE_BYTES && self.ahead.len() < AHEAD_BYTES_MAX
+        let has_ended = self.ended || self.draining;
+        self.output.pending() >= OUTPUT_PAUSE_BYTES && self.ahead.len() < AHEAD_BYTES_MAX && !has_ended
     }
 
     /// Whether what comes cannot be run or carried on at once.
@@ -230,7 +237,10 @@ impl Connection {
             Poll::Pending => Err(Poll::Pending),
         });
         match read {
-            Ok(0) => Poll::Ready(Ok(Event::Closed)),
+            Ok(0) => {
+                self.ended = true;
+                Poll::Ready(Ok(Event::Read))
+            }
             Ok(filled) => {
                 self.count_read(filled);
                 Poll::Ready(Ok(Event::Read))

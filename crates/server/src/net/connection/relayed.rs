@@ -50,6 +50,13 @@ impl Connection {
         self.relay.as_ref().is_some_and(|relay| relay.machine.unanswered() >= UNDER_WAY_BYTES_MAX)
     }
 
+    /// Whether something the client sent before it ended is still to be carried to the primary.
+    pub(super) fn has_rest(&self) -> bool {
+        let waits = |relay: &Relay| !relay.machine.is_idle() && !relay.machine.may_block();
+        let has_input = !self.input.is_empty() || !self.ahead.is_empty();
+        has_input && self.relay.as_deref().is_some_and(waits)
+    }
+
     /// Notes that the client sends nothing more; whether it is still to be answered. Who waits in a blocking command is not
     /// waited for: what it would be given would be lost.
     pub(super) fn drains(&mut self) -> bool {
