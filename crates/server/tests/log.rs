@@ -106,6 +106,16 @@ fn effects_are_deterministic_and_in_order() {
         client.send(line);
     }
     client.expect("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:1\r\n:1\r\n");
+    for line in ["SELECT 5", "MSETNX x 1 y 2", "MULTI", "SET x 2", "SELECT 6", "SET x 3", "EXEC"] {
+        client.send(line);
+    }
+    client.expect("+OK\r\n:1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+OK\r\n+OK\r\n");
+    client.send("SELECT 7");
+    for line in ["MULTI", "SET x 4", "INCR x", "EXEC"] {
+        client.send(line);
+    }
+    client.expect("+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:5\r\n");
+    // The transaction begins before the database of its first command is told, as in Redis.
     let expected = [
         "SELECT 0",
         "RPUSH l a b",
@@ -115,6 +125,18 @@ fn effects_are_deterministic_and_in_order() {
         "MULTI",
         "HSET h f 1",
         "HSET h g 2",
+        "EXEC",
+        "SELECT 5",
+        "MSETNX x 1 y 2",
+        "MULTI",
+        "SET x 2",
+        "SELECT 6",
+        "SET x 3",
+        "EXEC",
+        "MULTI",
+        "SELECT 7",
+        "SET x 4",
+        "INCR x",
         "EXEC",
     ];
     assert_eq!(recorder.commands(), expected);
