@@ -620,11 +620,18 @@ fn a_pipeline_is_taken_whole_before_a_reply_is() {
 
 #[test]
 fn what_was_sent_before_the_end_is_carried() {
-    let deployment = Deployment::start(&[]);
+    let deployment = Deployment::start(&[("io-threads", "1")]);
     let (mut client, mut brief) = (deployment.other().client(), deployment.other().client());
     client.call(&["SET", "k", &"v".repeat(1000)]);
     let calls = [encode(&["GET", "k"]).repeat(20_000), encode(&["SET", "done", "1"])].concat();
     brief.send_blindly(&calls).unwrap();
+    // One worker serves both, and must go on doing so while it waits for what the other is to be answered.
+    until("replies wait to be taken", || {
+        client.line("CLIENT LIST").text().lines().any(|line| {
+            line.split_once(" omem=")
+                .is_some_and(|(_, rest)| rest.split(' ').next().is_some_and(|n| n.len() > 6))
+        })
+    });
     brief.stream().shutdown(std::net::Shutdown::Write).unwrap();
     until("the last request has run", || client.line("EXISTS done").int() == 1);
 }

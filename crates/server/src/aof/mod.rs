@@ -144,7 +144,7 @@ impl Aof {
     }
 
     /// Writes what has gathered, for a worker whose replies wait for that, if it can be done at once. Else the writer's
-    /// thread does it without delay.
+    /// thread does it: without delay, or with its own where the file is just being opened or closed.
     pub(crate) fn write_through(&self, shared: &Shared) {
         if self.policy() == Policy::Always || shared.ha.is_some() {
             return;

@@ -185,10 +185,14 @@ impl Connection {
         {
             return Poll::Ready(Ok(Event::Upstream(happened)));
         }
-        if self.ended && !self.has_rest() {
-            return Poll::Ready(Ok(Event::Closed));
+        // The end is told once: whoever is told it again and again would let nobody else run.
+        if self.draining {
+            return Poll::Pending;
         }
-        if self.draining || self.ended || !self.may_read() {
+        if self.ended {
+            return if self.has_rest() { Poll::Pending } else { Poll::Ready(Ok(Event::Closed)) };
+        }
+        if !self.may_read() {
             return Poll::Pending;
         }
         self.poll_read(cx)

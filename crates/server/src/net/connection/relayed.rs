@@ -402,15 +402,15 @@ impl Connection {
     }
 
     /// Whether another node's client waits here, and there is more of what that node has said.
-    pub(super) fn is_blocked_relay(&mut self) -> bool {
-        let blocked = self.session.away.relays && self.client.has(flag::BLOCKED);
-        while blocked && self.ahead.take(&mut self.input) {}
-        blocked && !self.input.is_empty()
+    pub(super) fn is_blocked_relay(&self) -> bool {
+        let has_more = !self.input.is_empty() || !self.ahead.is_empty();
+        self.session.away.relays && self.client.has(flag::BLOCKED) && has_more
     }
 
     /// Takes the word of the node that relays the client out of what waits behind a parked call: it is to be parked no
     /// longer. Whether there was one.
     pub(super) fn take_unblock(&mut self) -> bool {
+        while self.ahead.take(&mut self.input) {}
         let renames = self.shared.renamed.as_ref();
         let words = [false, true].map(|with_error| unblock_request(with_error, renames));
         let limits = self.limits();
