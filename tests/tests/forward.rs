@@ -622,8 +622,8 @@ fn a_pipeline_is_taken_whole_before_a_reply_is() {
 fn what_was_sent_before_the_end_is_carried() {
     let deployment = Deployment::start(&[("io-threads", "1")]);
     let (mut client, mut brief) = (deployment.other().client(), deployment.other().client());
-    client.call(&["SET", "k", &"v".repeat(1000)]);
-    let calls = [encode(&["GET", "k"]).repeat(20_000), encode(&["SET", "done", "1"])].concat();
+    client.call(&["SET", "k", &"v".repeat(50_000)]);
+    let calls = [encode(&["GET", "k"]).repeat(2_000), encode(&["SET", "done", "1"])].concat();
     brief.send_blindly(&calls).unwrap();
     // One worker serves both, and must go on doing so while it waits for what the other is to be answered.
     until("replies wait to be taken", || {
