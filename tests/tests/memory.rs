@@ -372,3 +372,58 @@ fn memory_that_clients_give_back_costs_no_keys() {
         assert_eq!(number(&mut client, "stats", "evicted_keys"), 0, "round {round}");
     }
 }
+
+/// How long `maxmemory` is exceeded, as far as evicting keys does not help.
+#[test]
+fn time_over_the_limit_is_counted() {
+    on_both(&[("maxmemory-policy", "noeviction")], |server| {
+        let mut client = server.client();
+        let exceeded = |client: &mut Client| {
+            let times = ["total_eviction_exceeded_time", "current_eviction_exceeded_time"];
+            times.map(|name| number(client, "stats", name))
+        };
+        large(&mut client, "key");
+        assert_eq!(exceeded(&mut client), [0, 0]);
+        client.line("CONFIG SET maxmemory 1");
+        let deadline = Instant::now() + PATIENCE;
+        while exceeded(&mut client)[1] < 20 {
+            assert!(Instant::now() < deadline, "no time passes");
+        }
+        assert!(client.line("SET other 1").to_string().contains("OOM"));
+        client.line("CONFIG SET maxmemory 1gb");
+        client.line("PING");
+        let [total, current] = exceeded(&mut client);
+        assert!(total >= 20 && current == 0, "{total} {current}");
+        assert_eq!(exceeded(&mut client), [total, 0]);
+        client.line("CONFIG RESETSTAT");
+        assert_eq!(exceeded(&mut client), [0, 0]);
+    });
+}
+
+/// The latency monitor is told what evicting and expiring large keys takes.
+#[test]
+fn slow_evictions_and_expiries_are_monitored() {
+    on_both(&[("latency-monitor-threshold", "1"), ("maxmemory-policy", "allkeys-random")], |server| {
+        let mut client = server.client();
+        let deadline = Instant::now() + PATIENCE;
+        let mut goes = |event: &str, line: &str| {
+            while client.line(&format!("LATENCY HISTORY {event}")).list().is_empty() {
+                assert!(Instant::now() < deadline, "{event} was not seen");
+                for part in 0..10 {
+                    let members = (0..20_000).map(|member| format!("{part}-{member}"));
+                    client.call(
+                        &["SADD".to_owned(), "key".to_owned()].into_iter().chain(members).collect::<Vec<_>>(),
+                    );
+                }
+                client.line(line);
+                while client.line("DBSIZE").int() != 0 {
+                    assert!(Instant::now() < deadline, "it stays: {event}");
+                }
+                client.line("CONFIG SET maxmemory 0");
+            }
+        };
+        goes("expire-cycle", "PEXPIRE key 1");
+        goes("eviction-del", "CONFIG SET maxmemory 1");
+        assert!(!client.line("LATENCY HISTORY eviction-cycle").list().is_empty());
+    });
+}

@@ -44,6 +44,10 @@ async fn run(shared: Arc<Shared>) {
         shared.memory.recalibrate();
         crate::process::grown_to(shared.memory.used());
         crate::aof::rewrite::look(&shared);
+        if !shared.memory.is_over() {
+            // Nobody may ask for a while.
+            shared.memory.note_exceeded(false);
+        }
         crate::eviction::evict_clients(&shared, values.maxmemory_clients);
         if shrunk.elapsed().as_millis() as i64 >= IDLE_MS {
             shrunk = Instant::now();
@@ -125,8 +129,13 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
         return false;
     }
     txn.effects.enable(shared.log.is_active());
+    // In Redis the whole cycle holds clients up, here a slice of it those of one partition.
+    let started = shared.start_latency(values);
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
     settle(shared, txn);
+    if let Some(started) = started {
+        shared.note_latency("expire-cycle", started);
+    }
     more
 }
 

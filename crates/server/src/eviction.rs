@@ -20,11 +20,12 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
         return;
     }
     txn.lazy = values.lazy();
+    let started = shared.start_latency(values);
     let db = txn.db();
     let mut fruitless = 0;
     let mut removed = 0;
     while shared.memory.is_over() && fruitless < FRUITLESS_ROUNDS_MAX && removed < REMOVALS_MAX {
-        let evicted = evict_one(shared, txn, policy, values.maxmemory_samples);
+        let evicted = evict_one(shared, txn, policy, values);
         fruitless = if evicted { 0 } else { fruitless + 1 };
         removed += usize::from(evicted);
         // What is dropped elsewhere gives its memory back later, and counts as given back now.
@@ -35,6 +36,9 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
     }
     shared.stats.evicted(worker, removed as u64);
     txn.set_db(db);
+    if let Some(started) = started {
+        shared.note_latency("eviction-cycle", started);
+    }
 }
 
 /// Closes the clients that take the most memory until all together take no more than `limit` bytes (0: no limit), save
@@ -73,19 +77,23 @@ pub(crate) fn evict_clients(shared: &Shared, limit: u64) {
 }
 
 /// Samples one partition of every database and evicts the best candidate.
-fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, samples: usize) -> bool {
+fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, values: &Values) -> bool {
     let partition = txn.rng.usize(0..shared.keyspace.partitions());
     txn.acquire_one(partition);
     txn.effects.enable(shared.log.is_active() && !shared.replication.follows());
     let mut candidates: Vec<Candidate> = Vec::new();
     for db in 0..shared.keyspace.databases() {
-        txn.sample(db, policy, samples, &mut candidates);
+        txn.sample(db, policy, values.maxmemory_samples, &mut candidates);
     }
     let best = candidates.into_iter().max_by_key(|candidate| candidate.score);
+    let started = shared.start_latency(values);
     let evicted = best.is_some_and(|candidate| {
         txn.set_db(candidate.db);
         txn.evict(&candidate.key)
     });
+    if let Some(started) = started {
+        shared.note_latency("eviction-del", started);
+    }
     if !txn.effects.is_empty() {
         let end = shared.log.append(&txn.effects);
         txn.effects.clear();

@@ -4,7 +4,9 @@
 //! report, so that the sum is exact up to what workers did since.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// Bytes in use and the limit.
 #[derive(Debug, Default)]
@@ -14,11 +16,21 @@ pub struct Memory {
     startup: AtomicU64,
     /// `maxmemory`, bytes; 0 = none.
     pub limit: AtomicU64,
+    /// When `maxmemory` came to be exceeded, in `micros`; 0 = it is not.
+    exceeded_since: AtomicU64,
+    /// How long it was exceeded before, microseconds.
+    exceeded: AtomicU64,
 }
 
 thread_local! {
     /// What this thread had allocated less freed when it last reported.
     static REPORTED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Microseconds of a clock that never goes back, and never says 0.
+fn micros() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed().as_micros() as u64 + 1
 }
 
 /// Bytes this thread has allocated less those it freed.
@@ -94,6 +106,42 @@ impl Memory {
     pub fn is_over(&self) -> bool {
         let limit = self.limit.load(Relaxed);
         limit != 0 && self.used() > limit
+    }
+
+    /// Notes whether more is in use than `maxmemory` allows, once what may be evicted was.
+    #[inline]
+    pub fn note_exceeded(&self, is_over: bool) {
+        if is_over != (self.exceeded_since.load(Relaxed) != 0) {
+            self.turn_exceeded(is_over);
+        }
+    }
+
+    #[cold]
+    fn turn_exceeded(&self, is_over: bool) {
+        if is_over {
+            // Another worker may have noted it a moment ago.
+            let _ = self.exceeded_since.compare_exchange(0, micros(), Relaxed, Relaxed);
+            return;
+        }
+        let since = self.exceeded_since.swap(0, Relaxed);
+        if since != 0 {
+            self.exceeded.fetch_add(micros().saturating_sub(since), Relaxed);
+        }
+    }
+
+    /// How long `maxmemory` was exceeded (in all, up to now this time), microseconds.
+    pub fn exceeded_micros(&self) -> (u64, u64) {
+        let now = match self.exceeded_since.load(Relaxed) {
+            0 => 0,
+            since => micros().saturating_sub(since),
+        };
+        (self.exceeded.load(Relaxed) + now, now)
+    }
+
+    /// Forgets how long it was exceeded (CONFIG RESETSTAT).
+    pub fn reset_exceeded(&self) {
+        self.exceeded.store(0, Relaxed);
+        self.exceeded_since.store(0, Relaxed);
     }
 }
 

@@ -293,6 +293,7 @@ impl Shared {
         self.stats.reset(net_in, net_out);
         self.replication.reset_counts();
         self.lazy_freed.done.store(0, Relaxed);
+        self.memory.reset_exceeded();
     }
 
     /// Has the background thread drop it.
@@ -332,6 +333,11 @@ impl Shared {
             worker.send(done).ok().map(|()| waits)
         };
         self.barriers.lock().iter().filter_map(ask).collect()
+    }
+
+    /// The time, if the latency monitor is on and wants to be told how long something takes.
+    pub(crate) fn start_latency(&self, values: &Values) -> Option<std::time::Instant> {
+        (values.latency_monitor_threshold > 0).then(std::time::Instant::now)
     }
 
     /// Tells the latency monitor of something that began at `started` and is over now.

@@ -225,9 +225,14 @@ impl Session {
         command: &'static Command,
         scope: &Scope<'_>,
     ) -> Result<(), CommandError> {
-        self.shared.memory.report();
+        let memory = &self.shared.memory;
+        memory.report();
+        if !memory.is_over() {
+            memory.note_exceeded(false);
+            return Ok(());
+        }
         // While clients are paused the data stays as it is, whatever the limit says.
-        if !self.shared.memory.is_over() || self.shared.pause.is_on() {
+        if self.shared.pause.is_on() {
             return Ok(());
         }
         // A replica has what its primary has.
@@ -236,9 +241,11 @@ impl Session {
         }
         ctx.txn.release();
         crate::eviction::make_room(&self.shared, &mut ctx.txn, scope.values, scope.worker);
+        let is_over = self.shared.memory.is_over();
+        self.shared.memory.note_exceeded(is_over);
         let needs =
             command.spec.flags.has(Flags::DENYOOM) || self.executes(command, |multi| multi.needs_memory);
-        if needs && self.shared.memory.is_over() { Err(OOM) } else { Ok(()) }
+        if needs && is_over { Err(OOM) } else { Ok(()) }
     }
 
     /// Whether CLIENT PAUSE holds this command back; remembers until when.

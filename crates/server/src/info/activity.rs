@@ -79,6 +79,9 @@ pub(super) fn stats(facts: &Facts<'_>, page: &mut Page) {
     page.field("evicted_keys", stats.evicted_keys());
     page.field("evicted_clients", stats.evicted_clients.load(Relaxed));
     page.field("evicted_scripts", 0);
+    let (exceeded, exceeded_now) = facts.shared.memory.exceeded_micros();
+    page.field("total_eviction_exceeded_time", exceeded / 1000);
+    page.field("current_eviction_exceeded_time", exceeded_now / 1000);
     page.field("keyspace_hits", stats.hits());
     page.field("keyspace_misses", stats.misses());
     page.field("pubsub_channels", facts.hub().channel_count(Kind::Channel));
