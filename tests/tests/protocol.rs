@@ -192,6 +192,23 @@ fn a_pipeline_split_anywhere() {
     assert_eq!(ask(&single), whole, "byte by byte");
 }
 
+/// Settings hold for what stands behind them in a pipeline, and for the call that sets them where that is judged later.
+#[test]
+fn a_setting_holds_for_the_rest_of_its_pipeline() {
+    compare(
+        &[],
+        &bytes(&[
+            "CONFIG SET hash-max-listpack-entries 0\r\nHSET a f v\r\nOBJECT ENCODING a\r\n\
+             CONFIG SET hash-max-listpack-entries 9\r\nHSET b f v\r\nOBJECT ENCODING b\r\n",
+            "CONFIG SET slowlog-log-slower-than 0\r\nGET a\r\nSLOWLOG LEN\r\n\
+             CONFIG SET slowlog-log-slower-than -1\r\nSLOWLOG LEN\r\nSLOWLOG LEN\r\n",
+            "MULTI\r\nCONFIG SET slowlog-log-slower-than 0\r\nEXEC\r\nSLOWLOG RESET\r\nSLOWLOG LEN\r\n",
+            "CONFIG SET maxmemory 1\r\nSET k v\r\nCONFIG SET maxmemory 0\r\nSET k v\r\n",
+            "CONFIG SET requirepass secret\r\nAUTH secret\r\nCONFIG SET requirepass ''\r\nAUTH secret\r\n",
+        ]),
+    );
+}
+
 #[test]
 fn a_large_value_comes_in_small_pieces() {
     const LENGTH: usize = 64 << 20;

@@ -27,6 +27,7 @@ use redoubt_store::{Key, Lookahead, PartitionSet, Txn};
 use smallvec::SmallVec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Requests between the last prefetch for a key and its look-up.
 const LOOK_UP_LAG: usize = 2;
@@ -76,7 +77,7 @@ impl Session {
         source: Option<&mut dyn Passage>,
     ) -> (usize, Flow) {
         local.refresh(&self.shared);
-        let values = Arc::clone(&local.values);
+        let (values, generation) = (Arc::clone(&local.values), local.generation);
         let shared = Arc::clone(&self.shared);
         // A single request would only wait for what it asks for.
         let ahead = (ranges.len() > 1).then(|| shared.keyspace.lookahead(self.db));
@@ -109,8 +110,11 @@ impl Session {
             if scope.source.is_some() {
                 self.pass_on(&mut ctx, &mut scope, step);
             }
+            // What a request has set holds for the next one.
+            let is_changed = shared.generation.load(Relaxed) != generation;
             match step {
-                Step::Done if scope.output.pending() < FLUSH_BYTES || index + 1 == plans.len() => continue,
+                Step::Done if index + 1 == plans.len() => continue,
+                Step::Done if scope.output.pending() < FLUSH_BYTES && !is_changed => continue,
                 // Nobody takes the replies of a stream.
                 Step::Done if self.applies.is_some() => continue,
                 Step::Done => outcome = (index + 1, Flow::Flush),
@@ -472,6 +476,11 @@ impl<'s> Scope<'s> {
         output: &'s mut Output,
     ) -> Scope<'s> {
         Scope { values, worker, clock, output, source: None, noted_nanos: session::noted_nanos(values) }
+    }
+
+    /// The settings have changed: whether what set them was slow is judged by those that hold now.
+    pub(crate) fn settings_changed(&mut self, values: &crate::config::Values) {
+        self.noted_nanos = session::noted_nanos(values);
     }
 
     /// Where what runs here is counted.

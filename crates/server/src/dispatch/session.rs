@@ -244,7 +244,7 @@ impl Session {
         let counted = scope.values.latency_tracking.then_some(nanos);
         self.shared.stats.ran(scope.worker, command.id, now.saturating_sub(started), counted);
         if nanos >= scope.noted_nanos {
-            self.note_slow(command, args, nanos, scope.values);
+            self.note_slow(command, args, nanos);
         }
         now
     }
@@ -259,7 +259,7 @@ impl Session {
             stats.failed(worker, id, text);
         }
         if nanos >= noted_nanos(values) {
-            call.with_args(|args| self.note_slow(call.command, args, nanos, values));
+            call.with_args(|args| self.note_slow(call.command, args, nanos));
         }
     }
 
@@ -274,7 +274,9 @@ impl Session {
 
     /// Enters a slow command into the slow log and the latency monitor, as far as they want it.
     #[cold]
-    fn note_slow(&self, command: &Command, args: &Args<'_>, nanos: u64, values: &Values) {
+    fn note_slow(&self, command: &Command, args: &Args<'_>, nanos: u64) {
+        // As they are now: what slow means may be what it has set.
+        let values = self.shared.values();
         let now = unix_ms() / 1000;
         let fast = command.spec.flags.has(Flags::FAST);
         let event = if fast { "fast-command" } else { "command" };

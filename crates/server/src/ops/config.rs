@@ -70,6 +70,7 @@ impl Session {
         }
         if self.shared.ha.is_none() {
             change(&self.shared, &pairs, self.is_local()).map_err(in_words)?;
+            scope.settings_changed(&self.shared.values());
             self.reply(scope).ok();
             return Ok(Step::Done);
         }
@@ -83,6 +84,7 @@ impl Session {
         let is_agreed = |name: &str| agreed.iter().any(|(other, _)| Config::is_same(other, name));
         let own: Vec<(&str, &str)> = pairs.iter().filter(|(name, _)| !is_agreed(name)).copied().collect();
         change(&self.shared, &own, local).map_err(in_words)?;
+        scope.settings_changed(&self.shared.values());
         if agreed.is_empty() {
             self.reply(scope).ok();
             return Ok(Step::Done);
