@@ -111,12 +111,11 @@ impl Session {
                 self.pass_on(&mut ctx, &mut scope, step);
             }
             // What a request has set holds for the next one.
-            let is_changed = shared.generation.load(Relaxed) != generation;
+            let goes_on =
+                scope.output.pending() < FLUSH_BYTES && shared.generation.load(Relaxed) == generation;
             match step {
-                Step::Done if index + 1 == plans.len() => continue,
-                Step::Done if scope.output.pending() < FLUSH_BYTES && !is_changed => continue,
                 // Nobody takes the replies of a stream.
-                Step::Done if self.applies.is_some() => continue,
+                Step::Done if goes_on || index + 1 == plans.len() || self.applies.is_some() => continue,
                 Step::Done => outcome = (index + 1, Flow::Flush),
                 Step::Close => outcome = (plans.len(), Flow::Close),
                 Step::Parked => outcome = (index + 1, Flow::Wait),
