@@ -209,6 +209,34 @@ fn a_setting_holds_for_the_rest_of_its_pipeline() {
     );
 }
 
+/// Time goes on between the requests of a pipeline, and what clients are told of the data with it.
+#[test]
+fn time_goes_on_within_a_pipeline() {
+    let options = [("enable-debug-command", "yes")];
+    let ours = Server::ours(&options);
+    let Some(reference) = Server::start(Kind::Redis7, &options) else { return };
+    // Ours would go on removing what has expired during a DEBUG SLEEP.
+    for server in [&ours, &reference] {
+        server.client().line("DEBUG SET-ACTIVE-EXPIRE 0");
+    }
+    for pipeline in [
+        "SET a v PX 50;EXISTS a;DEBUG SLEEP 0.1;EXISTS a;GET a;TTL a;DBSIZE",
+        "SET a v;PEXPIRE a 50;DEBUG SLEEP 0.1;PERSIST a;GET a",
+        "HSET h f v;PEXPIRE h 50;DEBUG SLEEP 0.1;HSET h g 1;HGETALL h;DEL h",
+        "DEBUG SLEEP 0.7;SET a v EX 100;DEBUG SLEEP 0.3;TTL a;DEL a",
+        "SET a v PX 50;MULTI;DEBUG SLEEP 0.1;GET a;EXEC;GET a",
+        "SET a v PX 50;DEBUG SLEEP 0.1;CLIENT PAUSE 10000 WRITE;GET a;DBSIZE;CLIENT UNPAUSE;GET a;DBSIZE",
+        "SET a v PX 50;REPLICAOF 127.0.0.1 1;DEBUG SLEEP 0.1;GET a;DBSIZE;REPLICAOF NO ONE;GET a;DBSIZE",
+    ] {
+        let replies = |server: &Server| -> Vec<Reply> {
+            let mut client = server.client();
+            client.send_raw(format!("{pipeline}\n").replace(';', "\n").as_bytes()).unwrap();
+            pipeline.split(';').map(|_| client.read().unwrap()).collect()
+        };
+        assert_eq!(replies(&ours), replies(&reference), "{pipeline}");
+    }
+}
+
 #[test]
 fn a_large_value_comes_in_small_pieces() {
     const LENGTH: usize = 64 << 20;

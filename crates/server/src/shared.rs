@@ -71,7 +71,7 @@ pub struct Shared {
     /// The configuration; `values` is its typed copy.
     pub config: RwLock<Config>,
     values: RwLock<Arc<Values>>,
-    /// Rises with every change of `values`; workers compare it once per batch.
+    /// Rises with every `renew`.
     pub generation: AtomicU64,
     /// Effects in commit order.
     pub log: Log,
@@ -208,6 +208,11 @@ impl Shared {
         self.replication.configure(&values);
         self.snapshots.saves.judge_writes(self, &values);
         *self.values.write() = Arc::new(values);
+        self.renew();
+    }
+
+    /// Ends every batch with the request that it is at: what batches go by from their beginning on has changed.
+    pub(crate) fn renew(&self) {
         self.generation.fetch_add(1, Relaxed);
     }
 

@@ -22,6 +22,7 @@ pub(crate) struct Local {
     pub(crate) index: usize,
     /// Settings as of `generation`.
     pub(crate) values: Arc<Values>,
+    /// Of what the requests of a batch go by, see `Shared::renew`.
     pub(crate) generation: u64,
     pub(crate) rng: fastrand::Rng,
     /// Memory of the argument vector, kept between batches; always empty here.
@@ -30,10 +31,30 @@ pub(crate) struct Local {
     pub(crate) plans: Vec<Plan<'static>>,
     /// Reads the processor's time stamp counter where it can.
     pub(crate) clock: quanta::Clock,
+    /// Its ticks in a millisecond.
+    pub(crate) millisecond: u64,
     pub(crate) turn: Turn,
 }
 
 impl Local {
+    /// Of the worker, or whatever counts as one, of this number.
+    pub(crate) fn new(index: usize, shared: &Shared) -> Local {
+        let clock = quanta::Clock::new();
+        let ticks = 1 << 40;
+        let millisecond = u128::from(ticks) * 1_000_000 / u128::from(clock.delta_as_nanos(0, ticks).max(1));
+        Local {
+            index,
+            values: shared.values(),
+            generation: shared.generation.load(Relaxed),
+            rng: fastrand::Rng::new(),
+            words: Vec::new(),
+            plans: Vec::new(),
+            clock,
+            millisecond: millisecond as u64,
+            turn: Turn::default(),
+        }
+    }
+
     /// Takes over settings changed since the last batch.
     #[inline]
     pub(crate) fn refresh(&mut self, shared: &Shared) {
@@ -103,16 +124,7 @@ async fn serve(
     mut barriers: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
     load: Arc<AtomicUsize>,
 ) {
-    let local = Rc::new(RefCell::new(Local {
-        index,
-        values: shared.values(),
-        generation: shared.generation.load(Relaxed),
-        rng: fastrand::Rng::new(),
-        words: Vec::new(),
-        plans: Vec::new(),
-        clock: quanta::Clock::new(),
-        turn: Turn::default(),
-    }));
+    let local = Rc::new(RefCell::new(Local::new(index, &shared)));
     let trunks = Rc::default();
     let mut stop = shared.stop.subscribe();
     loop {

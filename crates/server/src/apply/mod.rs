@@ -15,14 +15,12 @@ use crate::client::Client;
 use crate::dispatch::{Flow, ReplyMode, Session};
 use crate::net::connection::BATCH;
 use crate::net::output::{self, Output};
-use crate::net::turn::Turn;
 use crate::shared::{Shared, unix_ms};
 use crate::worker::{Local, recycled};
 use passage::Bytes;
 use redoubt_resp::{Limits, RequestParser, Span, Status};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Longest word of a stream, bytes: whoever wrote it has checked its lengths against settings of its own.
 const WORD_BYTES_MAX: usize = 1 << 40;
@@ -71,16 +69,7 @@ impl Applier {
         let mut session = Session::new(Arc::clone(shared), client);
         session.applies = Some(origin);
         session.reply_mode = ReplyMode::Off;
-        let local = Local {
-            index: shared.stats.stream(),
-            values: shared.values(),
-            generation: shared.generation.load(Relaxed),
-            rng: fastrand::Rng::new(),
-            words: Vec::new(),
-            plans: Vec::new(),
-            clock: quanta::Clock::new(),
-            turn: Turn::default(),
-        };
+        let local = Local::new(shared.stats.stream(), shared);
         Applier {
             session,
             local,

@@ -5,6 +5,7 @@ use crate::config::Config;
 use parking_lot::Mutex;
 use proptest::prelude::*;
 use redoubt_store::{Txn, ValueRef};
+use std::sync::atomic::Ordering::Relaxed;
 
 fn shared_with(settings: &str) -> Arc<Shared> {
     let mut config = Config::new();

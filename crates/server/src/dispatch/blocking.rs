@@ -342,7 +342,7 @@ impl Session {
         self.record(&mut ctx.txn);
         act(self, &mut ctx, &mut Scope::new(&values, index, &clock, output));
         ctx.txn.release();
-        self.settle(&mut ctx.txn, index, crate::shared::unix_ms(), 0);
+        self.settle(&mut ctx.txn, index, 0);
     }
 
     /// The connection is gone: nobody may serve its call any more.

@@ -83,10 +83,9 @@ impl Session {
         let ahead = (ranges.len() > 1).then(|| shared.keyspace.lookahead(self.db));
         let mut plans = recycled(std::mem::take(&mut local.plans));
         self.plan(words, ranges, ahead.as_ref(), &mut plans);
-        let now_ms = crate::shared::unix_ms();
         let tenure = shared.ha.as_ref().filter(|_| self.applies.is_none()).map(|ha| ha.gate.tenure());
         let mut ctx = Context {
-            txn: Txn::new(&shared.keyspace, now_ms, local.rng.fork()),
+            txn: Txn::new(&shared.keyspace, crate::shared::unix_ms(), local.rng.fork()),
             settings: &values.commands,
             rng: &mut local.rng,
             may_block: self.applies.is_none(),
@@ -94,12 +93,12 @@ impl Session {
         };
         self.prepare(&mut ctx.txn, &values);
         let mut scope = Scope::new(&values, local.index, &local.clock, output);
-        if let Some(source) = source {
-            scope.source = Some(source);
-        }
+        scope.source = source.map(|source| source as &mut dyn Passage);
         let mut started = scope.clock.raw();
+        let mut hand = Hand { since: started, millisecond: local.millisecond };
         let mut outcome = (plans.len(), Flow::Continue);
         for (index, plan) in plans.iter().enumerate() {
+            hand.follow(started, &mut ctx.txn);
             self.fetch(&mut ctx.txn, &plans, index, ahead.as_ref());
             let step = self.run_one(&mut ctx, plan, &mut scope);
             started = self.account(&plan.args, started, &scope);
@@ -128,7 +127,7 @@ impl Session {
             self.away.held = None;
         }
         ctx.txn.release();
-        self.settle(&mut ctx.txn, scope.worker, now_ms, plans.len());
+        self.settle(&mut ctx.txn, scope.worker, plans.len());
         local.plans = recycled(plans);
         // Only now: what was executed after the lease had ended must not be told. What concerns no data needs no lease.
         if self.touched.replace(false)
@@ -452,6 +451,24 @@ impl Session {
     /// Whether a command may write, for CLIENT PAUSE WRITE.
     pub(crate) fn may_write(command: &Command) -> bool {
         command.spec.flags.any(Flags::WRITE.with(internal::MAY_REPLICATE))
+    }
+}
+
+/// Keeps the time of a batch's transaction within a millisecond: requests may take long, and the next one must not find
+/// what has expired meanwhile.
+struct Hand {
+    /// When the time was looked up last, in raw ticks.
+    since: u64,
+    millisecond: u64,
+}
+
+impl Hand {
+    #[inline]
+    fn follow(&mut self, now: u64, txn: &mut Txn<'_>) {
+        if now.saturating_sub(self.since) >= self.millisecond {
+            self.since = now;
+            txn.set_now_ms(crate::shared::unix_ms());
+        }
     }
 }
 

@@ -197,7 +197,7 @@ impl Session {
 
     /// Wakes whom the batch sent something to, hands its counts to the statistics and its garbage to the background
     /// thread.
-    pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, now_ms: i64, commands: usize) {
+    pub(crate) fn settle(&self, txn: &mut Txn<'_>, worker: usize, commands: usize) {
         self.delivery.borrow_mut().wake_all();
         if self.shared.replication.is_active() {
             self.shared.replication.wake();
@@ -217,7 +217,7 @@ impl Session {
         txn.garbage.drain(..).for_each(|garbage| self.shared.free_lazily(garbage));
         // The replies leave only when this has returned.
         txn.garbage_of_caller.clear();
-        self.client.active_ms.store(now_ms, Relaxed);
+        self.client.active_ms.store(txn.now_ms(), Relaxed);
         self.client.commands.store(self.client.commands.load(Relaxed) + commands as u64, Relaxed);
         self.shared.memory.report_if_limited();
     }

@@ -49,6 +49,7 @@ impl Session {
             ServerOp::ClientPause => self.client_pause(ctx, args, scope)?,
             ServerOp::ClientUnpause => {
                 self.shared.pause.until_ms.store(0, Relaxed);
+                self.shared.renew();
                 self.wake_paused();
                 self.reply(scope).ok();
             }
@@ -207,6 +208,7 @@ impl Session {
         let in_force = before > now;
         pause.writes_only.store(writes_only && (!in_force || pause.writes_only.load(Relaxed)), Relaxed);
         pause.until_ms.store(until.max(before), Relaxed);
+        self.shared.renew();
         self.reply(scope).ok();
         Ok(())
     }

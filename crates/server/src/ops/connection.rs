@@ -194,6 +194,7 @@ impl Session {
     ) -> Result<(), CommandError> {
         self.reset(scope.output);
         ctx.txn.set_db(0);
+        ctx.txn.clock.touch = true;
         self.reply(scope).simple("RESET");
         Ok(())
     }

@@ -254,6 +254,7 @@ impl Session {
             if shared.replication.lead(&shared) {
                 tracing::info!("MASTER MODE enabled (user request from '{}')", self.client.addr);
                 shared.note("replicaof", "no one");
+                shared.renew();
             }
             self.reply(scope).ok();
             return Ok(());
@@ -265,6 +266,7 @@ impl Session {
             Ok(Follow::Changed) => {
                 tracing::info!("REPLICAOF {host}:{port} enabled (user request from '{}')", self.client.addr);
                 shared.note("replicaof", &format!("{host} {port}"));
+                shared.renew();
                 self.reply(scope).ok();
             }
             Ok(Follow::Same) => self.reply(scope).simple("OK Already connected to specified master"),
