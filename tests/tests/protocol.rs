@@ -237,6 +237,42 @@ fn time_goes_on_within_a_pipeline() {
     }
 }
 
+/// What the requests before it in a pipeline have counted, INFO tells and CONFIG RESETSTAT forgets.
+#[test]
+fn a_pipeline_is_counted_as_it_runs() {
+    let figures = |server: &Server| {
+        let mut client = server.client();
+        client.line("CONFIG RESETSTAT");
+        let mut told = Vec::new();
+        for pipeline in [
+            "SET a 1;GET a;GET b;INFO everything",
+            "GET a;GET b;CONFIG RESETSTAT;GET a;INFO everything",
+            "SET c 1 PX 1;DEBUG SLEEP 0.01;GET c;INFO everything",
+            "MULTI;GET a;INFO everything;EXEC;SET a 2;SAVE;INFO everything",
+        ] {
+            client.send_raw(format!("{pipeline}\n").replace(';', "\n").as_bytes()).unwrap();
+            for _ in pipeline.split(';') {
+                let reply = client.read().unwrap();
+                let texts = reply.elements().unwrap_or_else(|| vec![reply]);
+                let counted = |line: &&str| {
+                    ["keyspace_", "expired_keys:", "rdb_changes"].iter().any(|name| line.starts_with(name))
+                };
+                for text in texts.iter().filter(|text| !text.is_nil()) {
+                    told.extend(text.text().lines().filter(counted).map(str::to_owned));
+                }
+            }
+        }
+        told
+    };
+    let options = [("enable-debug-command", "yes")];
+    let ours = Server::ours(&options);
+    ours.client().line("DEBUG SET-ACTIVE-EXPIRE 0");
+    let Some(reference) = Server::start(Kind::Redis7, &options) else { return };
+    let told = figures(&ours);
+    assert!(told.len() >= 20, "{told:?}");
+    assert_eq!(told, figures(&reference));
+}
+
 #[test]
 fn a_large_value_comes_in_small_pieces() {
     const LENGTH: usize = 64 << 20;

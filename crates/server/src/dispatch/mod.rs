@@ -320,6 +320,8 @@ impl Session {
             }
             Run::Server(op) => {
                 ctx.txn.release();
+                // It may tell of what was counted, or forget it.
+                self.tally(&mut ctx.txn, scope.worker);
                 self.run_op(ctx, op, command, &plan.args, scope)
             }
             Run::Container => {

@@ -17,7 +17,7 @@ use redoubt_commands::Args;
 use redoubt_commands::spec::Flags;
 use redoubt_commands::table::{self, Audience, Command, Index};
 use redoubt_replication::Peer;
-use redoubt_store::Txn;
+use redoubt_store::{Counters, Txn};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -202,11 +202,8 @@ impl Session {
         if self.shared.replication.is_active() {
             self.shared.replication.wake();
         }
-        let counters = std::mem::take(&mut txn.counters);
-        if self.applies != Some(Origin::Loading) {
-            self.shared.stats.add(worker, &counters);
-        }
-        if counters.emptied > 0 {
+        self.tally(txn, worker);
+        if std::mem::take(&mut txn.counters.emptied) > 0 {
             self.shared.replication.own_keys.clear();
             // The replies leave only when the file is empty too.
             crate::snapshot::emptied(&self.shared);
@@ -220,6 +217,19 @@ impl Session {
         self.client.active_ms.store(txn.now_ms(), Relaxed);
         self.client.commands.store(self.client.commands.load(Relaxed) + commands as u64, Relaxed);
         self.shared.memory.report_if_limited();
+    }
+
+    /// Hands what the transaction has counted to the statistics, but for how often it has emptied everything.
+    #[inline]
+    pub(super) fn tally(&self, txn: &mut Txn<'_>, worker: usize) {
+        let Counters { hits, misses, expired, expired_fields, dirty, emptied } = txn.counters;
+        if hits | misses | expired | expired_fields | dirty == 0 {
+            return;
+        }
+        if self.applies != Some(Origin::Loading) {
+            self.shared.stats.add(worker, &txn.counters);
+        }
+        txn.counters = Counters { emptied, ..Counters::default() };
     }
 
     /// Counts the command that ran, if one did (`ran`); returns the time at which the next one starts.
