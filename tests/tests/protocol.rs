@@ -249,6 +249,8 @@ fn a_pipeline_is_counted_as_it_runs() {
             "GET a;GET b;CONFIG RESETSTAT;GET a;INFO everything",
             "SET c 1 PX 1;DEBUG SLEEP 0.01;GET c;INFO everything",
             "MULTI;GET a;INFO everything;EXEC;SET a 2;SAVE;INFO everything",
+            // What a batch leaves for the next one is counted once.
+            "CONFIG SET hz 11;CONFIG SET hz 10;GET a;CLIENT PAUSE 0;GET a;INFO everything",
         ] {
             client.send_raw(format!("{pipeline}\n").replace(';', "\n").as_bytes()).unwrap();
             for _ in pipeline.split(';') {

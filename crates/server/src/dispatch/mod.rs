@@ -127,7 +127,7 @@ impl Session {
             self.away.held = None;
         }
         ctx.txn.release();
-        self.settle(&mut ctx.txn, scope.worker, plans.len());
+        self.settle(&mut ctx.txn, scope.worker, outcome.0);
         local.plans = recycled(plans);
         // Only now: what was executed after the lease had ended must not be told. What concerns no data needs no lease.
         if self.touched.replace(false)
