@@ -133,9 +133,7 @@ fn expire_slice(shared: &Shared, values: &Values, partition: usize, rng: fastran
     let started = shared.start_latency(values);
     let (_, more) = txn.expire_partition(partition, EXPIRE_SLICE);
     settle(shared, txn);
-    if let Some(started) = started {
-        shared.note_latency("expire-cycle", started);
-    }
+    shared.note_latency("expire-cycle", started);
     more
 }
 

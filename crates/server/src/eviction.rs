@@ -36,9 +36,7 @@ pub(crate) fn make_room(shared: &Shared, txn: &mut Txn<'_>, values: &Values, wor
     }
     shared.stats.evicted(worker, removed as u64);
     txn.set_db(db);
-    if let Some(started) = started {
-        shared.note_latency("eviction-cycle", started);
-    }
+    shared.note_latency("eviction-cycle", started);
 }
 
 /// Closes the clients that take the most memory until all together take no more than `limit` bytes (0: no limit), save
@@ -91,9 +89,7 @@ fn evict_one(shared: &Shared, txn: &mut Txn<'_>, policy: EvictionPolicy, values:
         txn.set_db(candidate.db);
         txn.evict(&candidate.key)
     });
-    if let Some(started) = started {
-        shared.note_latency("eviction-del", started);
-    }
+    shared.note_latency("eviction-del", started);
     if !txn.effects.is_empty() {
         let end = shared.log.append(&txn.effects);
         txn.effects.clear();

@@ -345,8 +345,9 @@ impl Shared {
         (values.latency_monitor_threshold > 0).then(std::time::Instant::now)
     }
 
-    /// Tells the latency monitor of something that began at `started` and is over now.
-    pub(crate) fn note_latency(&self, event: &'static str, started: std::time::Instant) {
+    /// Tells the latency monitor of something that began at `started`, if that is known, and is over now.
+    pub(crate) fn note_latency(&self, event: &'static str, started: impl Into<Option<std::time::Instant>>) {
+        let Some(started) = started.into() else { return };
         let threshold = self.values().latency_monitor_threshold;
         self.latency.record(event, started.elapsed().as_millis() as u64, threshold, unix_ms() / 1000);
     }

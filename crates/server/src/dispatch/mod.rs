@@ -320,8 +320,6 @@ impl Session {
             }
             Run::Server(op) => {
                 ctx.txn.release();
-                // It may tell of what was counted, or forget it.
-                self.tally(&mut ctx.txn, scope.worker);
                 self.run_op(ctx, op, command, &plan.args, scope)
             }
             Run::Container => {

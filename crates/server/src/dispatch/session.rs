@@ -221,7 +221,7 @@ impl Session {
 
     /// Hands what the transaction has counted to the statistics, but for how often it has emptied everything.
     #[inline]
-    pub(super) fn tally(&self, txn: &mut Txn<'_>, worker: usize) {
+    pub(crate) fn tally(&self, txn: &mut Txn<'_>, worker: usize) {
         let Counters { hits, misses, expired, expired_fields, dirty, emptied } = txn.counters;
         if hits | misses | expired | expired_fields | dirty == 0 {
             return;

@@ -222,7 +222,6 @@ impl Session {
                     }
                 }
                 Run::Server(op) => {
-                    self.tally(&mut ctx.txn, scope.worker);
                     if self.run_op(ctx, op, queued.command, &args, scope) == Step::Close {
                         step = Step::Close;
                     }

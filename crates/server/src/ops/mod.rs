@@ -38,6 +38,8 @@ impl Session {
     ) -> Step {
         // CLIENT LIST shows the command that asks.
         self.client.last_command.store(command.id + 1, Relaxed);
+        // It may tell of what was counted, or forget it.
+        self.tally(&mut ctx.txn, scope.worker);
         let position = scope.output.buffer.len();
         match self.op(ctx, op, args, scope) {
             Ok(step) => step,
